@@ -1,0 +1,1 @@
+"""What a workflow is: values without input or output of their own."""

@@ -1,0 +1,146 @@
+"""Code is named by its import path, `module:name`; frozen components carry the path of their class as `kind`."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+)
+
+from engine.errors import DefinitionError
+
+
+def path_of(target: Any) -> str:
+    """Give the import path of a function, class or LangChain tool.
+
+    Raises:
+        DefinitionError: nothing stands under that path: a lambda, a closure or an instance.
+    """
+    code: Any = target
+    for attribute in ("coroutine", "func"):  # a LangChain tool is named by the function it was made of
+        code = getattr(target, attribute, None) or code
+        if code is not target:
+            break
+    module, name = getattr(code, "__module__", None), getattr(code, "__qualname__", None)
+    if module is None or name is None:
+        raise DefinitionError(
+            f"{target!r}", ["it has no name of its own to import it by: name it by path, as in 'package.module:name'"]
+        )
+    if "<" in name:
+        what = "a lambda" if "<lambda>" in name else "defined inside another function"
+        raise DefinitionError(f"{module}:{name}", [f"it is {what}: move it to the top of a module so it can be named"])
+    path = f"{module}:{name}"
+    if by_path(path) is not target:
+        raise DefinitionError(path, ["another object stands under this name: give each function a name of its own"])
+    return path
+
+
+def by_path(path: str) -> Any:
+    """Import what stands under `module:name`.
+
+    Raises:
+        DefinitionError: the path is malformed, or nothing stands there.
+    """
+    module_name, _, name = path.partition(":")
+    if not module_name or not name:
+        raise DefinitionError(repr(path), ["an import path reads 'package.module:name'"])
+    try:
+        target: Any = sys.modules.get(module_name) or importlib.import_module(module_name)
+        for part in name.split("."):
+            target = getattr(target, part)
+    except (ImportError, AttributeError) as error:
+        raise DefinitionError(repr(path), [f"it cannot be imported: {error}"]) from error
+    return target
+
+
+def source_of(target: Any) -> str:
+    """Give the source text of a function, class or tool, or the module's where it has none of its own."""
+    code = inspect.unwrap(getattr(target, "coroutine", None) or getattr(target, "func", None) or target)
+    try:
+        named: Any = code if inspect.isroutine(code) or inspect.isclass(code) else type(code)
+        return inspect.getsource(named)
+    except (OSError, TypeError):
+        return repr(getattr(code, "__qualname__", type(code).__qualname__))
+
+
+def _load_code(value: Any) -> Any:
+    return by_path(value) if isinstance(value, str) else by_path(path_of(value))
+
+
+def _dump_code(value: Any) -> str:
+    try:
+        return path_of(value)
+    except DefinitionError:
+        found = [
+            f"{module.__name__}:{name}"
+            for module in list(sys.modules.values())
+            for name, candidate in list(getattr(module, "__dict__", {}).items())
+            if candidate is value
+        ]
+        return min(found, key=lambda path: (path.startswith("__main__"), path)) if found else repr(value)
+
+
+Code = Annotated[Any, BeforeValidator(_load_code), PlainSerializer(_dump_code, return_type=str)]
+"""A field that holds code; it is written as its import path and may be given as the object or the path."""
+
+
+class Component(BaseModel):
+    """A frozen piece of a definition that knows its own kind and survives JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise DefinitionError(type(self).__name__, faults_of(error)) from error
+
+    @property
+    def kind(self) -> str:
+        """The import path of the class."""
+        return f"{type(self).__module__}:{type(self).__qualname__}"
+
+    @model_serializer(mode="wrap")
+    def _with_kind(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": self.kind, **dump(self)}
+
+    @classmethod
+    def load(cls, value: Any) -> Self:
+        """Make a component of its JSON form; a component passes through.
+
+        Raises:
+            DefinitionError: the kind is missing, unknown, or not a kind of this.
+        """
+        if isinstance(value, cls):
+            return value
+        fields: dict[str, Any] = {**value} if isinstance(value, Mapping) else {}
+        if "kind" not in fields:
+            raise DefinitionError(repr(value), [f"a {cls.__name__} is expected"])
+        path = str(fields.pop("kind"))
+        kind = by_path(path)
+        if not (inspect.isclass(kind) and issubclass(kind, cls)):
+            raise DefinitionError(path, [f"it is not a kind of {cls.__name__}"])
+        return kind(**fields)
+
+
+def faults_of(error: ValidationError) -> list[str]:
+    """Say each fault that pydantic found in a sentence of its own."""
+    return [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'value'}: {_sentence(fault['msg'], fault['input'])}"
+        for fault in error.errors(include_url=False)
+    ]
+
+
+def _sentence(message: str, given: Any) -> str:
+    text = repr(given)
+    shown = text if len(text) <= 80 else f"{text[:77]}..."
+    return f"{message[:1].lower()}{message[1:]} (given: {shown})"

@@ -1,0 +1,154 @@
+"""Guardrails and what they may say; one walker takes every text to them, however deep it stands."""
+
+import re
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+
+from engine.definition.by_path import Component
+
+
+class Stage(StrEnum):
+    """Where in a run a guardrail looks."""
+
+    RUN_INPUT = "run_input"
+    NODE_INPUT = "node_input"
+    PASSAGES = "passages"
+    TOOL_ARGUMENTS = "tool_arguments"
+    TOOL_OUTPUT = "tool_output"
+    MODEL_OUTPUT = "model_output"
+    NODE_OUTPUT = "node_output"
+    RUN_OUTPUT = "run_output"
+
+
+class Action(StrEnum):
+    """What is done about a text or value, mildest first."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    """Goes on as it is; the verdict is kept."""
+    REDACT = "redact"
+    """The spans are cut out."""
+    MASK = "mask"
+    """The spans are replaced by what they are: [EMAIL]."""
+    FIX = "fix"
+    """The whole text or value is replaced by a better one."""
+    DROP = "drop"
+    """The passage or list item that holds it is left out."""
+    REASK = "reask"
+    """The model is asked again, with the reason."""
+    REQUIRE_APPROVAL = "require_approval"
+    """A person must say yes before the run goes on."""
+    BLOCK = "block"
+    """The run ends."""
+
+
+class Span(BaseModel):
+    """A stretch of text that a guardrail found, as character offsets."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    start: int
+    end: int
+    label: str
+    """What it is, in capitals: EMAIL."""
+
+
+class Verdict(BaseModel):
+    """What a guardrail says about one text or value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    action: Action
+    reason: str = ""
+    """One sentence for a person; never the sensitive text itself."""
+    score: float | None = None
+    """How sure the guardrail is, from 0 to 1."""
+    spans: tuple[Span, ...] = ()
+    value: Any = None
+    """The better text or value, where the action is fix."""
+
+    @property
+    def allows(self) -> bool:
+        """Whether the text goes on as it is."""
+        return self.action in {Action.ALLOW, Action.FLAG}
+
+    def applied_to(self, text: str) -> str:
+        """Give the text with this verdict carried out."""
+        if self.action is Action.FIX:
+            return str(self.value)
+        if self.action not in {Action.MASK, Action.REDACT}:
+            return text
+        for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
+            put = f"[{span.label}]" if self.action is Action.MASK else ""
+            text = text[: span.start] + put + text[span.end :]
+        return text
+
+
+ALLOW = Verdict(action=Action.ALLOW)
+
+
+class GuardItem(BaseModel):
+    """One text or value that a guardrail looks at, and where it stands."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    stage: Stage
+    value: Any
+    """JSON: a text, or the whole of what a node reads or writes."""
+    path: str = ""
+    """Where the value stands, as in `passages[2].text`."""
+    node: str | None = None
+    tool: str | None = None
+    """The tool that is about to be called or has answered, by name."""
+    state: Mapping[str, Any] = {}
+    """What the workflow knows at this moment; guardrails that compare fields read it."""
+
+
+class Guardrail(Component):
+    """Looks at texts and values at one or more stages and says what is to be done about them.
+
+    A guardrail of your own overrides `check_text` (called with every text, however deep) or `check` (called once with
+    the whole value). It returns verdicts and changes nothing; the engine carries them out and writes them down.
+    """
+
+    def check_text(self, text: str, item: GuardItem) -> Verdict:
+        """Say what is to be done about one text; the item tells where it stands."""
+        raise TypeError(f"{type(self).__name__} overrides neither check nor check_text")
+
+    async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
+        """Say what is to be done about a value: verdicts with the path of what each is about."""
+        return [
+            (path, verdict)
+            for path, text in texts_in(item.value, item.path)
+            if (verdict := self.check_text(text, item.model_copy(update={"path": path}))).action is not Action.ALLOW
+        ]
+
+    @cached_property
+    def name(self) -> str:
+        """How reports and the ledger call this guardrail."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", type(self).__name__).lower()
+
+    @classmethod
+    def load(cls, value: Any) -> Self:
+        """Make a guardrail of its JSON form; a class that needs no arguments may be given as it is."""
+        return value() if isinstance(value, type) and issubclass(value, cls) else super().load(value)
+
+
+AnyGuardrail = Annotated[SerializeAsAny[Guardrail], BeforeValidator(Guardrail.load)]
+"""A field that holds a guardrail of any kind."""
+
+
+def texts_in(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """Walk JSON and give every text in it with its path, in order; keys are not texts."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
+            yield from texts_in(inner, f"{path}.{key}" if path else str(key))  # pyright: ignore[reportUnknownArgumentType]
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+            yield from texts_in(inner, f"{path}[{index}]")

@@ -1,0 +1,196 @@
+"""Every error of the engine, one tree; what may be done about an error stands on its class.
+
+EngineError
+├── DefinitionError            a workflow that cannot be valid: every fault, a sentence each
+├── ConfigurationError         an app, model, database address or option that cannot work
+├── InputError                 the input of a run does not fit the state of its workflow
+├── StoreError                 the database cannot be opened, read or written
+└── RunError                   ends a step, and the run unless a fallback takes over
+    ├── CallError              one request to a model, tool or retriever failed
+    │   ├── RateLimited · Overloaded · CallTimeout · ConnectionFailed · MalformedOutput     (retryable)
+    │   └── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound · ToolFailed
+    ├── BreakerOpen            the target has failed too often lately
+    ├── StepTimeout            the step passed its deadline
+    ├── UpdateInvalid          a node wrote what its fields cannot hold
+    ├── VisitsExceeded         a node was visited more often than its bound
+    ├── NodeFailed             the code of a node raised
+    ├── BudgetExceeded         the next call could pass a limit of the run
+    └── GuardrailBlocked       a guardrail said no
+        └── ApprovalRequired   a guardrail asks for a person
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class EngineError(Exception):
+    """Something went wrong in a way the engine knows; the message is one sentence for a person.
+
+    Attributes:
+        exit_code: what the command line answers with (1 run failed, 2 usage, 3 infrastructure).
+        retryable: whether the same request may succeed a little later.
+        recoverable: whether a fallback may take over.
+    """
+
+    exit_code: ClassVar[int] = 1
+    retryable: ClassVar[bool] = False
+    recoverable: ClassVar[bool] = False
+
+
+class DefinitionError(EngineError):
+    """A workflow that cannot be valid; not a ValueError, because pydantic would swallow it."""
+
+    exit_code = 2
+
+    def __init__(self, subject: str, faults: Sequence[str]) -> None:
+        self.subject = subject
+        self.faults = tuple(faults)
+        lines = "".join(f"\n  - {fault}" for fault in self.faults)
+        super().__init__(f"{subject} is not valid:{lines}")
+
+
+class ConfigurationError(EngineError):
+    """An app, model, database address or option that cannot work."""
+
+    exit_code = 2
+
+
+class InputError(EngineError):
+    """The input of a run does not fit the state of its workflow."""
+
+    exit_code = 2
+
+
+class StoreError(EngineError):
+    """The database cannot be opened, read or written."""
+
+    exit_code = 3
+
+
+class RunError(EngineError):
+    """Ends a step, and the run unless a fallback takes over."""
+
+
+class CallError(RunError):
+    """One request to a model, tool or retriever failed.
+
+    Attributes:
+        billed: whether the provider may charge for the request although it failed.
+        retry_after: seconds the target asked to be left alone, if it said so.
+    """
+
+    exit_code = 3
+    recoverable = True
+    billed: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateLimited(CallError):
+    """The target asked to slow down (429)."""
+
+    retryable = True
+
+
+class Overloaded(CallError):
+    """The target is up and cannot answer now (5xx)."""
+
+    retryable = True
+
+
+class CallTimeout(CallError):
+    """No whole answer arrived in time; the provider may have worked, and may charge."""
+
+    retryable = True
+    billed = True
+
+
+class ConnectionFailed(CallError):
+    """The connection could not be made or was cut; what was sent may be charged."""
+
+    retryable = True
+    billed = True
+
+
+class MalformedOutput(CallError):
+    """An answer arrived that cannot be used: cut off, not JSON, or not what the schema asks for."""
+
+    exit_code = 1
+    retryable = True
+    billed = True
+
+
+class ContentFiltered(CallError):
+    """The provider refused to answer this content."""
+
+    exit_code = 1
+    billed = True
+
+
+class ContextTooLong(CallError):
+    """The request is longer than the model can read."""
+
+    exit_code = 1
+
+
+class BadRequest(CallError):
+    """The target does not accept this request, and will not accept it later."""
+
+
+class AuthenticationFailed(CallError):
+    """The target does not accept the key."""
+
+
+class TargetNotFound(CallError):
+    """The target does not know this model or address."""
+
+
+class ToolFailed(CallError):
+    """A tool or retriever raised, or returned what cannot be kept."""
+
+    exit_code = 1
+
+
+class BreakerOpen(RunError):
+    """The target has failed too often lately and is left alone for a while."""
+
+    exit_code = 3
+    recoverable = True
+
+
+class StepTimeout(RunError):
+    """The step passed its deadline."""
+
+    recoverable = True
+
+
+class UpdateInvalid(RunError):
+    """A node wrote what its fields cannot hold."""
+
+    recoverable = True
+
+
+class VisitsExceeded(RunError):
+    """A node was visited more often than its bound."""
+
+    recoverable = True
+
+
+class NodeFailed(RunError):
+    """The code of a node raised."""
+
+    recoverable = True
+
+
+class BudgetExceeded(RunError):
+    """The next call could pass a limit of the run, so it was not made."""
+
+
+class GuardrailBlocked(RunError):
+    """A guardrail said no; never a reason to fall back, for that would be a way around it."""
+
+
+class ApprovalRequired(GuardrailBlocked):
+    """A guardrail asks for a person before the run may go on."""

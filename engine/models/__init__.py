@@ -1,0 +1,1 @@
+"""Models: roles, prices, token estimates and the embedded answerer."""

@@ -1,0 +1,1 @@
+"""Questions to the ledger: costs and traces; nothing is written."""

@@ -1,0 +1,1 @@
+"""How a run runs: two stacks of middleware around LangGraph."""

@@ -1,0 +1,1 @@
+"""What surrounds a step or a call, one concern a file."""

@@ -1,0 +1,172 @@
+"""What calls use and cost, and the account that no interleaving of calls can overdraw: pure arithmetic.
+
+Money is a whole number of nano-USD (10⁻⁹ USD); unknown is None, never 0.
+"""
+
+from dataclasses import dataclass, fields
+from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
+
+from engine.errors import BudgetExceeded
+
+NANO_PER_USD = 10**9
+_LIMITED = {"tokens": "tokens", "nano_usd": "USD", "calls": "calls", "steps": "steps"}
+
+
+def to_nano_usd(usd: Decimal | str, *, rounding: str = ROUND_HALF_EVEN) -> int:
+    """Turn dollars into whole nano-USD."""
+    return int((Decimal(usd) * NANO_PER_USD).to_integral_value(rounding=rounding))
+
+
+def to_usd(nano_usd: int | None) -> Decimal | None:
+    """Turn nano-USD into dollars; unknown stays unknown."""
+    return None if nano_usd is None else Decimal(nano_usd) / NANO_PER_USD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """The tokens of one or more calls, as OpenTelemetry counts them.
+
+    Attributes:
+        input_tokens: all tokens read, cached ones included.
+        cache_read_tokens: the part of the input that was read from a cache.
+        cache_write_tokens: the part of the input that was written to a cache.
+        output_tokens: all tokens written, reasoning included.
+        reasoning_tokens: the part of the output that was reasoning.
+    """
+
+    input_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: "Usage") -> "Usage":
+        """Add two usages, kind by kind."""
+        return Usage(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What a model costs, in USD per million tokens.
+
+    Attributes:
+        input: tokens read that were not cached.
+        output: tokens written.
+        cache_read: tokens read from a cache; the input price where not given.
+        cache_write: tokens written to a cache; the input price where not given.
+    """
+
+    input: Decimal | str
+    output: Decimal | str
+    cache_read: Decimal | str | None = None
+    cache_write: Decimal | str | None = None
+
+    def cost(self, usage: Usage) -> int:
+        """Give the cost of a usage in nano-USD, rounded up."""
+        plain = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens
+        read = self.input if self.cache_read is None else self.cache_read
+        write = self.input if self.cache_write is None else self.cache_write
+        dollars = (
+            plain * Decimal(self.input)
+            + usage.cache_read_tokens * Decimal(read)
+            + usage.cache_write_tokens * Decimal(write)
+            + usage.output_tokens * Decimal(self.output)
+        ) / 1_000_000
+        return to_nano_usd(dollars, rounding=ROUND_UP)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amount:
+    """A quantity of everything that a budget limits."""
+
+    tokens: int = 0
+    nano_usd: int = 0
+    calls: int = 0
+    steps: int = 0
+
+    def __add__(self, other: "Amount") -> "Amount":
+        """Add two amounts, kind by kind."""
+        return Amount(
+            tokens=self.tokens + other.tokens,
+            nano_usd=self.nano_usd + other.nano_usd,
+            calls=self.calls + other.calls,
+            steps=self.steps + other.steps,
+        )
+
+    def __sub__(self, other: "Amount") -> "Amount":
+        """Take one amount from another, kind by kind."""
+        return Amount(
+            tokens=self.tokens - other.tokens,
+            nano_usd=self.nano_usd - other.nano_usd,
+            calls=self.calls - other.calls,
+            steps=self.steps - other.steps,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The most that an account may spend; None is unlimited."""
+
+    tokens: int | None = None
+    nano_usd: int | None = None
+    calls: int | None = None
+    steps: int | None = None
+
+
+@dataclass(slots=True)
+class Account:
+    """Reserve before, settle after: settled + reserved never passes a limit.
+
+    One event loop owns an account and no method awaits, so parallel branches compete atomically.
+    """
+
+    limits: Limits = Limits()
+    settled: Amount = Amount()
+    reserved: Amount = Amount()
+    parent: "Account | None" = None
+
+    def left(self, kind: str) -> int | None:
+        """Say how much of a kind may still be reserved here and in every account above; None is unlimited."""
+        limit: int | None = getattr(self.limits, kind)
+        here = None if limit is None else limit - getattr(self.settled, kind) - getattr(self.reserved, kind)
+        above = None if self.parent is None else self.parent.left(kind)
+        known = [amount for amount in (here, above) if amount is not None]
+        return min(known) if known else None
+
+    def reserve(self, amount: Amount) -> None:
+        """Set an amount aside in this account and every account above, or in none of them.
+
+        Raises:
+            BudgetExceeded: the amount does not fit; the sentence names the limit, what is left and what was asked.
+        """
+        for kind, name in _LIMITED.items():
+            asked, left = getattr(amount, kind), self.left(kind)
+            if left is not None and asked > left:
+                raise BudgetExceeded(
+                    f"the budget has {_show(kind, left)} {name} left and {_show(kind, asked)} could be needed; "
+                    f"raise the workflow's Budget({'usd' if kind == 'nano_usd' else kind}=...) or lower its max_tokens"
+                )
+        self._add(reserved=amount)
+
+    def settle(self, reservation: Amount, spent: Amount) -> None:
+        """Replace a reservation by what was really spent."""
+        self._add(reserved=Amount() - reservation, settled=spent)
+
+    def release(self, reservation: Amount) -> None:
+        """Give a reservation back unspent."""
+        self.settle(reservation, Amount())
+
+    def _add(self, *, reserved: Amount, settled: Amount = Amount()) -> None:
+        self.reserved += reserved
+        self.settled += settled
+        if self.parent is not None:
+            self.parent._add(reserved=reserved, settled=settled)
+
+
+def _show(kind: str, amount: int) -> str:
+    return f"{to_usd(amount):f}" if kind == "nano_usd" else f"{amount:,}"

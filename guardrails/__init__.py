@@ -1,0 +1,1 @@
+"""Guardrails that come with flowledger."""

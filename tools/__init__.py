@@ -1,0 +1,1 @@
+"""Tools that come with flowledger, one folder or file a family."""
