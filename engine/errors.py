@@ -11,6 +11,7 @@ EngineError
     │   └── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound · ToolFailed
     ├── BreakerOpen            the target has failed too often lately
     ├── StepTimeout            the step passed its deadline
+    ├── AnswerRejected         a schema or guardrail turned a model's answer down
     ├── UpdateInvalid          a node wrote what its fields cannot hold
     ├── VisitsExceeded         a node was visited more often than its bound
     ├── NodeFailed             the code of a node raised
@@ -162,6 +163,12 @@ class BreakerOpen(RunError):
 
 class StepTimeout(RunError):
     """The step passed its deadline."""
+
+    recoverable = True
+
+
+class AnswerRejected(RunError):
+    """A schema or guardrail turned a model's answer down; the model is asked again while the node allows it."""
 
     recoverable = True
 

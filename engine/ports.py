@@ -72,6 +72,10 @@ class IndexReport(Protocol):
     skipped: list[tuple[str, str]]
     version: str
 
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON."""
+        ...
+
 
 @runtime_checkable
 class Indexer(Protocol):

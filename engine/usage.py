@@ -66,6 +66,11 @@ class Price:
     cache_read: Decimal | str | None = None
     cache_write: Decimal | str | None = None
 
+    @property
+    def is_free(self) -> bool:
+        """Whether nothing is charged, however much is used."""
+        return not any(Decimal(price or 0) for price in (self.input, self.output, self.cache_read, self.cache_write))
+
     def cost(self, usage: Usage) -> int:
         """Give the cost of a usage in nano-USD, rounded up."""
         plain = usage.input_tokens - usage.cache_read_tokens - usage.cache_write_tokens

@@ -4,13 +4,13 @@ import importlib
 import inspect
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     PlainSerializer,
+    PlainValidator,
     SerializerFunctionWrapHandler,
     ValidationError,
     model_serializer,
@@ -19,17 +19,18 @@ from pydantic import (
 from engine.errors import DefinitionError
 
 
+def function_of(target: Any) -> Any:
+    """Give the function that a LangChain tool was made of, or the target itself."""
+    return getattr(target, "coroutine", None) or getattr(target, "func", None) or target
+
+
 def path_of(target: Any) -> str:
     """Give the import path of a function, class or LangChain tool.
 
     Raises:
         DefinitionError: nothing stands under that path: a lambda, a closure or an instance.
     """
-    code: Any = target
-    for attribute in ("coroutine", "func"):  # a LangChain tool is named by the function it was made of
-        code = getattr(target, attribute, None) or code
-        if code is not target:
-            break
+    code = cast("object", function_of(target))
     module, name = getattr(code, "__module__", None), getattr(code, "__qualname__", None)
     if module is None or name is None:
         raise DefinitionError(
@@ -63,38 +64,39 @@ def by_path(path: str) -> Any:
 
 
 def source_of(target: Any) -> str:
-    """Give the source text of a function, class or tool, or the module's where it has none of its own."""
-    code = inspect.unwrap(getattr(target, "coroutine", None) or getattr(target, "func", None) or target)
+    """Give the source text of a function, class or tool, or its class's where it is an instance."""
+    code: Any = inspect.unwrap(function_of(target))
+    if not (inspect.isroutine(code) or inspect.isclass(code)):
+        code = type(code)
     try:
-        named: Any = code if inspect.isroutine(code) or inspect.isclass(code) else type(code)
-        return inspect.getsource(named)
+        return inspect.getsource(cast("type[object]", code))
     except (OSError, TypeError):
-        return repr(getattr(code, "__qualname__", type(code).__qualname__))
+        return str(code.__qualname__)
 
 
-def _load_code(value: Any) -> Any:
-    return by_path(value) if isinstance(value, str) else by_path(path_of(value))
+class CodePath(str):
+    """The import path of code, `module:name`; `load` gives the code."""
+
+    __slots__ = ()
+
+    def load(self) -> Any:
+        """Import what stands under the path."""
+        return by_path(self)
 
 
-def _dump_code(value: Any) -> str:
-    try:
-        return path_of(value)
-    except DefinitionError:
-        found = [
-            f"{module.__name__}:{name}"
-            for module in list(sys.modules.values())
-            for name, candidate in list(getattr(module, "__dict__", {}).items())
-            if candidate is value
-        ]
-        return min(found, key=lambda path: (path.startswith("__main__"), path)) if found else repr(value)
+def to_path(value: Any) -> CodePath:
+    """Give the import path of code, once it is sure that it can be imported by it."""
+    path = str(value) if isinstance(value, str) else path_of(value)
+    by_path(path)
+    return CodePath(path)
 
 
-Code = Annotated[Any, BeforeValidator(_load_code), PlainSerializer(_dump_code, return_type=str)]
-"""A field that holds code; it is written as its import path and may be given as the object or the path."""
+Code = Annotated[Any, PlainValidator(to_path), PlainSerializer(str, return_type=str)]
+"""A field for code: give the object or its import path; it is kept as a CodePath."""
 
 
-class Component(BaseModel):
-    """A frozen piece of a definition that knows its own kind and survives JSON."""
+class Frozen(BaseModel):
+    """An immutable value that is valid once it is built; its faults are sentences."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -103,6 +105,10 @@ class Component(BaseModel):
             super().__init__(**fields)
         except ValidationError as error:
             raise DefinitionError(type(self).__name__, faults_of(error)) from error
+
+
+class Component(Frozen):
+    """A piece of a definition that knows its own kind and survives JSON."""
 
     @property
     def kind(self) -> str:
@@ -122,9 +128,9 @@ class Component(BaseModel):
         """
         if isinstance(value, cls):
             return value
-        fields: dict[str, Any] = {**value} if isinstance(value, Mapping) else {}
+        fields = dict(cast("Mapping[str, Any]", value)) if isinstance(value, Mapping) else {}
         if "kind" not in fields:
-            raise DefinitionError(repr(value), [f"a {cls.__name__} is expected"])
+            raise DefinitionError(repr(cast("object", value)), [f"a {cls.__name__} is expected"])
         path = str(fields.pop("kind"))
         kind = by_path(path)
         if not (inspect.isclass(kind) and issubclass(kind, cls)):

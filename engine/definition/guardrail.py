@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
 
@@ -22,6 +22,7 @@ class Stage(StrEnum):
     MODEL_OUTPUT = "model_output"
     NODE_OUTPUT = "node_output"
     RUN_OUTPUT = "run_output"
+    CHECK = "check"
 
 
 class Action(StrEnum):
@@ -115,6 +116,11 @@ class Guardrail(Component):
     the whole value). It returns verdicts and changes nothing; the engine carries them out and writes them down.
     """
 
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields of the state that the guardrail names itself."""
+        return ()
+
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Say what is to be done about one text; the item tells where it stands."""
         raise TypeError(f"{type(self).__name__} overrides neither check nor check_text")
@@ -146,9 +152,43 @@ def texts_in(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
     """Walk JSON and give every text in it with its path, in order; keys are not texts."""
     if isinstance(value, str):
         yield path, value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():  # pyright: ignore[reportUnknownVariableType]
-            yield from texts_in(inner, f"{path}.{key}" if path else str(key))  # pyright: ignore[reportUnknownArgumentType]
+    else:
+        for inner_path, inner in _inside(value, path):
+            yield from texts_in(inner, inner_path)
+
+
+def carry_out(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> Any:
+    """Give JSON with verdicts carried out on the texts and values under their paths.
+
+    A dropped text takes the list item it stands in with it; one that stands in no list becomes empty.
+    """
+    verdict = verdicts.get(path)
+    if verdict is not None and verdict.action is Action.FIX:
+        return verdict.value
+    if isinstance(value, str):
+        dropped = verdict is not None and verdict.action is Action.DROP
+        return "" if dropped else value if verdict is None else verdict.applied_to(value)
+    if isinstance(value, list | tuple):
+        return [carry_out(inner, verdicts, at) for at, inner in _inside(value, path) if not _drops(verdicts, at)]
+    if isinstance(value, Mapping):
+        keys = list(cast("Mapping[str, Any]", value))
+        kept = (carry_out(inner, verdicts, at) for at, inner in _inside(value, path))
+        return dict(zip(keys, kept, strict=True))
+    return value
+
+
+def _drops(verdicts: Mapping[str, Verdict], path: str) -> bool:
+    """Say whether something in a list item is to be dropped, and not in a list further in."""
+    return any(
+        verdict.action is Action.DROP and (at == path or (at.startswith(f"{path}.") and "[" not in at[len(path) :]))
+        for at, verdict in verdicts.items()
+    )
+
+
+def _inside(value: Any, path: str) -> Iterable[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        for key, inner in cast("Mapping[str, Any]", value).items():
+            yield f"{path}.{key}" if path else str(key), inner
     elif isinstance(value, list | tuple):
-        for index, inner in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-            yield from texts_in(inner, f"{path}[{index}]")
+        for index, inner in enumerate(cast("list[Any]", value)):
+            yield f"{path}[{index}]", inner

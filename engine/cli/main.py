@@ -1,0 +1,66 @@
+"""The command `flowledger`: its families of commands, and how errors become exit codes.
+
+Exit codes: 0 done, 1 the run failed or was blocked, 2 usage or configuration, 3 provider or infrastructure, 130
+interrupted.
+"""
+
+import os
+import sys
+
+import typer
+
+from engine.cli import check, cost, db, index, run, runs
+from engine.errors import EngineError
+from engine.runtime.provenance import engine_version
+
+HELP = """Agentic workflows with guardrails, budgets and a SQL ledger of every step.
+
+Data goes to standard output, the rest to standard error. Exit codes: 0 done, 1 the run failed or was blocked, 2 usage
+or configuration, 3 provider or infrastructure, 130 interrupted.
+
+Example: flowledger run answer-docs question="What is a budget?"
+"""
+
+cli = typer.Typer(
+    help=HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+cli.command("run")(run.run)
+cli.command("runs")(runs.runs)
+cli.command("show")(runs.show)
+cli.command("check")(check.check)
+cli.command("cost")(cost.cost)
+cli.command("index")(index.index)
+cli.add_typer(db.commands, name="db")
+
+
+@cli.callback()
+def options(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    """Read the options before the command."""
+    if version:
+        typer.echo(engine_version())
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; every known error is one sentence on standard error and an exit code."""
+    try:
+        cli()
+    except EngineError as error:
+        typer.echo(f"flowledger: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        typer.echo("flowledger: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

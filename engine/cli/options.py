@@ -1,0 +1,50 @@
+"""Options that several commands share, and how their values are read."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from engine.errors import InputError
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+AppOption = Annotated[
+    str | None,
+    typer.Option(
+        "--app",
+        envvar="FLOWLEDGER_APP",
+        help="The app as module:name; else [tool.flowledger] app in pyproject.toml, else workflows.app:app.",
+    ),
+]
+DatabaseOption = Annotated[
+    str | None,
+    typer.Option(
+        "--database",
+        envvar="FLOWLEDGER_DATABASE",
+        help="The ledger: sqlite:///FILE or postgresql://USER@HOST/NAME; else the app's own.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+SinceOption = Annotated[
+    str | None, typer.Option("--since", help="Only what began since: 30m, 12h, 7d, 2w, or a date like 2026-01-31.")
+]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows at the most.")]
+
+
+def parse_since(text: str | None, now: datetime) -> datetime | None:
+    """Read a moment from `7d` or from a date.
+
+    Raises:
+        InputError: the text is neither.
+    """
+    if text is None:
+        return None
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    if unit in _UNITS and number.isdecimal() and len(number) <= 6:
+        return now - timedelta(**{_UNITS[unit]: int(number)})
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--since {text!r} is neither a span like 12h or 7d nor a date like 2026-01-31") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,90 @@
+"""Edges are data: a chain, a branch on a field that some node wrote, or parallel ways that meet again."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
+
+from pydantic import BeforeValidator, SerializeAsAny, field_validator
+
+from engine.definition.by_path import Component
+
+START = "START"
+END = "END"
+
+
+class Edge(Component):
+    """A way from one node to others."""
+
+
+class Chain(Edge):
+    """One node after another: `Chain(START, "find", "draft", END)`."""
+
+    nodes: tuple[str, ...]
+    """The names in order, two at least."""
+
+    def __init__(self, *nodes: str, **fields: Any) -> None:
+        super().__init__(**({"nodes": nodes} if nodes else {}), **fields)
+
+    @field_validator("nodes")
+    @classmethod
+    def _two_at_least(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        if len(nodes) < 2:
+            raise ValueError("a chain needs two nodes at least")
+        return nodes
+
+
+class Branch(Edge):
+    """One way of several, by the value of a field: `Branch("check", on="verdict", to={"ok": END, "bad": "draft"})`."""
+
+    source: str
+    """The node after which the field is read."""
+    on: str
+    """The field that decides."""
+    to: Mapping[str, str]
+    """The next node for each value; booleans are `true` and `false`."""
+    default: str | None = None
+    """The next node for every other value."""
+
+    def __init__(self, source: str | None = None, **fields: Any) -> None:
+        super().__init__(**({"source": source} if source is not None else {}), **fields)
+
+    @field_validator("to", mode="before")
+    @classmethod
+    def _keys_as_text(cls, to: Any) -> Any:
+        if not isinstance(to, Mapping):
+            return to
+        return {branch_key(value): target for value, target in cast("Mapping[Any, Any]", to).items()}
+
+
+class Parallel(Edge):
+    """Several ways at once that meet again: `Parallel("plan", to=["web", "docs"], join="write")`.
+
+    The last node of each way goes on to the join by itself; the join runs once, when every way has arrived.
+    """
+
+    source: str
+    """The node after which the ways part."""
+    to: tuple[str, ...]
+    """The first node of each way."""
+    join: str
+    """The node where the ways meet."""
+
+    def __init__(self, source: str | None = None, **fields: Any) -> None:
+        super().__init__(**({"source": source} if source is not None else {}), **fields)
+
+    @field_validator("to")
+    @classmethod
+    def _different_ways(cls, to: Sequence[str]) -> Sequence[str]:
+        if len(to) < 2 or len(set(to)) < len(to):
+            raise ValueError("two different ways at least are needed")
+        return to
+
+
+AnyEdge = Annotated[SerializeAsAny[Edge], BeforeValidator(Edge.load)]
+"""A field that holds an edge of any kind."""
+
+
+def branch_key(value: Any) -> str:
+    """Give the text under which a branch looks a value up."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

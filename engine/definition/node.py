@@ -1,0 +1,157 @@
+"""What every node has, and the one way out of a node to models, tools and retrievers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Protocol
+
+from langchain_core.messages import AIMessage, BaseMessage
+from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny
+
+from engine.definition.by_path import Component
+from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
+from engine.definition.passage import Retrieved
+from engine.definition.policies import Breaker, Cache, Retry
+from engine.definition.prompt import Prompt
+from engine.definition.state import State
+from engine.usage import Usage
+
+Effect = Literal["read", "idempotent", "once"]
+"""What a tool does to the world: nothing, the same however often it is called, or something each time."""
+
+Update = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A model's answer: its text, the JSON it holds where an object was asked for, and what it used."""
+
+    text: str
+    message: AIMessage
+    data: Any = None
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+
+class StepContext(Protocol):
+    """What a node may do: every request to the outside goes through here, so it is journaled, budgeted and metered."""
+
+    @property
+    def run_id(self) -> str:
+        """The run this step belongs to."""
+        ...
+
+    @property
+    def node(self) -> str:
+        """The name of the node in its workflow."""
+        ...
+
+    @property
+    def feedback(self) -> Sequence[str]:
+        """Why earlier answers of this step were turned down, oldest first."""
+        ...
+
+    async def generate(
+        self,
+        role: str,
+        messages: Sequence[BaseMessage],
+        *,
+        max_tokens: int,
+        max_input_tokens: int | None = None,
+        output: type[BaseModel] | None = None,
+        stream: bool = False,
+        prompt: Prompt | None = None,
+    ) -> Reply:
+        """Ask the model that plays a role; tokens are clamped to what the budget has left."""
+        ...
+
+    async def call_tool(self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once") -> Any:
+        """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON."""
+        ...
+
+    async def retrieve(
+        self, retriever: Any, query: str, *, top_k: int, arguments: Mapping[str, Any] | None = None
+    ) -> Retrieved:
+        """Ask a retriever for the passages that fit a query best."""
+        ...
+
+    async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
+        """Ask a guardrail and write down what it says: verdicts with the path of what each is about."""
+        ...
+
+    def now(self) -> datetime:
+        """Tell the time, aware and in UTC; replays see the same."""
+        ...
+
+    def random(self) -> float:
+        """Draw a number from 0 to 1; replays see the same."""
+        ...
+
+
+class Node(Component):
+    """A step of a workflow: says what it reads and writes, and does its work in `run`.
+
+    A kind of your own is one subclass: fields for its data, `reads`, `writes` and `run`.
+    """
+
+    input_stage: ClassVar[Stage] = Stage.NODE_INPUT
+    output_stage: ClassVar[Stage] = Stage.NODE_OUTPUT
+
+    retry: Retry = Retry()
+    """How often a failed call is tried again."""
+    breaker: Breaker = Breaker()
+    """When a failing target is left alone."""
+    fallback: str | None = None
+    """The node that takes over when this one fails."""
+    cache: Cache | None = None
+    """Whether and how long what this node wrote may be used again for the same inputs."""
+    seconds: float | None = Field(default=None, gt=0)
+    """The longest that one visit may take."""
+    call_seconds: float = Field(default=60.0, gt=0)
+    """The longest that one attempt of one call may take."""
+    guard_input: tuple[AnyGuardrail, ...] = ()
+    """Guardrails for what the node reads."""
+    guard_output: tuple[AnyGuardrail, ...] = ()
+    """Guardrails for what the node writes."""
+    max_visits: int | None = Field(default=None, ge=1)
+    """How often a run may come here; a loop needs it on one of its nodes."""
+    reasks: int = Field(default=1, ge=0, le=5)
+    """How often the node may be run again because a guardrail or a schema turned its answer down."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The fields of the state that `run` gets."""
+        return ()
+
+    @property
+    def writes(self) -> Mapping[str, Any]:
+        """The fields of the state that `run` returns, each with the type it writes; Any is "not known"."""
+        return {}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The model roles that the node asks."""
+        return ()
+
+    @property
+    def tool_name(self) -> str | None:
+        """The tool that the node calls, by name."""
+        return None
+
+    @property
+    def calls_per_visit(self) -> int:
+        """The most calls that one run of the node makes, attempts not counted."""
+        return 0
+
+    def faults(self, state: type[State]) -> list[str]:
+        """Say what this kind of node finds wrong with its own fields, a sentence each."""
+        del state
+        return []
+
+    async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+        """Do the work: get the fields of `reads` as JSON, return the fields of `writes`."""
+        raise TypeError(f"{type(self).__name__} has no run")
+
+
+AnyNode = Annotated[SerializeAsAny[Node], BeforeValidator(Node.load)]
+"""A field that holds a node of any kind."""

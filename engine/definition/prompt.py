@@ -1,0 +1,103 @@
+"""Prompts: named texts with placeholders, versioned by their content."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import re2
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+
+from engine.definition.by_path import Frozen
+from engine.errors import DefinitionError
+
+_PLACEHOLDER = re2.compile(r"\{\{|\}\}|\{([a-z_][a-z0-9_]*)\}")
+_SYSTEM, _USER = "<!-- system -->", "<!-- user -->"
+
+
+class Prompt(Frozen):
+    """A text for a model with `{field}` placeholders; `{{` and `}}` stand for braces.
+
+    Values are put in once and never read as templates, so what a user or a document says cannot reach other fields.
+    """
+
+    text: str
+    """What is said as the user."""
+    system: str = ""
+    """What is said before, as the system."""
+    name: str = "inline"
+    """How reports call the prompt; the file's stem where it came from a file."""
+
+    @classmethod
+    def file(cls, path: str | Path) -> "Prompt":
+        """Read a prompt from a file beside the module that calls this.
+
+        The lines `<!-- system -->` and `<!-- user -->` begin the two parts; without them all is the user's.
+
+        Raises:
+            DefinitionError: the file is missing, is not UTF-8 text or is empty.
+        """
+        caller: dict[str, Any] = sys._getframe(1).f_globals  # pyright: ignore[reportPrivateUsage]
+        found = Path(caller.get("__file__", ".")).parent / path
+        try:
+            whole = found.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DefinitionError(f"prompt {found}", [f"it cannot be read: {error}"]) from error
+        head, mark, user = whole.partition(_USER)
+        system = head.replace(_SYSTEM, "").strip() if mark else ""
+        text = (user if mark else whole).strip()
+        if not text:
+            raise DefinitionError(f"prompt {found}", ["it is empty"])
+        return cls(text=text, system=system, name=found.stem)
+
+    @cached_property
+    def version(self) -> str:
+        """The first 12 hex digits of the sha256 of the texts."""
+        return hashlib.sha256(f"{self.system}\0{self.text}".encode()).hexdigest()[:12]
+
+    @cached_property
+    def placeholders(self) -> tuple[str, ...]:
+        """The fields that the texts name, each once, in order."""
+        found = cast("list[str]", [*_PLACEHOLDER.findall(self.system), *_PLACEHOLDER.findall(self.text)])
+        return tuple(dict.fromkeys(name for name in found if name))
+
+    def messages(self, values: Mapping[str, Any]) -> list[BaseMessage]:
+        """Put the values of the fields in their places and give the messages for a model."""
+        shown = {name: render(values[name]) for name in self.placeholders}
+        messages: list[BaseMessage] = []
+        if self.system:
+            messages.append(SystemMessage(_fill(self.system, shown)))
+        messages.append(HumanMessage(_fill(self.text, shown)))
+        return messages
+
+
+def _fill(template: str, shown: Mapping[str, str]) -> str:
+    def put(match: Any) -> str:
+        name = match.group(1)
+        return shown[name] if name else match.group(0)[0]
+
+    return _PLACEHOLDER.sub(put, template)
+
+
+def render(value: Any) -> str:
+    """Show a JSON value to a model: text as it is, passages as numbered blocks, anything else as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list) and value:
+        items = cast("list[Any]", value)
+        if all(isinstance(item, Mapping) and "text" in item for item in items):
+            return "\n\n".join(_numbered(number, item) for number, item in enumerate(items, 1))
+        if all(isinstance(item, str) for item in items):
+            return "\n".join(f"- {item}" for item in items)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _numbered(number: int, passage: Mapping[str, Any]) -> str:
+    title, source = str(passage.get("title") or ""), str(passage.get("source") or "")
+    head = " ".join(part for part in (f"[{number}]", title, f"({source})" if source else "") if part)
+    return f"{head}\n{passage['text']}"

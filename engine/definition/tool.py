@@ -1,0 +1,137 @@
+"""What is known of a tool before it is called: its name, its parameters and whether arguments fit them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, cast, get_type_hints
+
+import jsonschema_rs
+from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from engine.definition.by_path import faults_of, function_of
+from engine.errors import DefinitionError, ToolFailed
+
+IDEMPOTENCY_KEY = "idempotency_key"
+
+
+@dataclass(frozen=True)
+class ToolSignature:
+    """A tool's name and parameters.
+
+    Attributes:
+        name: how models, reports and allow-lists call it.
+        description: what it does.
+        parameters: JSON Schema of its arguments.
+        types: the declared types of its parameters, where Python knows them.
+        required: the parameters without a default.
+        returns: the declared type of its answer; Any is "not known".
+        takes_idempotency_key: whether the engine hands it a key.
+    """
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+    types: Mapping[str, Any]
+    required: frozenset[str]
+    returns: Any
+    takes_idempotency_key: bool
+    _check: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Check arguments against the schema and give them as the tool takes them.
+
+        Raises:
+            ToolFailed: an argument is missing, unknown or of the wrong type.
+        """
+        try:
+            return self._check(dict(arguments))
+        except ValidationError as error:
+            faults = "; ".join(faults_of(error))
+        except jsonschema_rs.ValidationError as error:
+            faults = error.message
+        raise ToolFailed(f"the arguments do not fit the tool {self.name!r}: {faults}")
+
+
+@lru_cache(maxsize=1024)
+def signature_of(tool: Any) -> ToolSignature:
+    """Read the signature of a LangChain tool or typed function.
+
+    Raises:
+        DefinitionError: it is neither, or a parameter has no type.
+    """
+    if isinstance(tool, BaseTool):
+        return _of_langchain(tool)
+    if not callable(tool):
+        raise DefinitionError(
+            f"the tool {tool!r}", ["a LangChain tool or a function with typed parameters is expected"]
+        )
+    return _of_function(tool)
+
+
+def _of_langchain(tool: BaseTool) -> ToolSignature:
+    schema = tool.tool_call_schema
+    if isinstance(schema, dict):
+        parameters, check = schema, _schema_checker(schema)
+        types: dict[str, Any] = dict.fromkeys(parameters.get("properties", {}), Any)
+        required = frozenset[str](parameters.get("required", ()))
+    else:
+        model = cast("type[BaseModel]", schema)
+        parameters, check = model.model_json_schema(), _checker(model)
+        types = {name: info.annotation for name, info in model.model_fields.items()}
+        required = frozenset(name for name, info in model.model_fields.items() if info.is_required())
+    function = function_of(tool)
+    hints = get_type_hints(function) if inspect.isfunction(function) else {}
+    return ToolSignature(
+        name=tool.name,
+        description=tool.description,
+        parameters=parameters,
+        types=types,
+        required=required,
+        returns=hints.get("return", Any),
+        takes_idempotency_key=IDEMPOTENCY_KEY in hints,
+        _check=check,
+    )
+
+
+def _of_function(function: Callable[..., Any]) -> ToolSignature:
+    name = getattr(function, "__name__", type(function).__name__)
+    hints = get_type_hints(function)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == IDEMPOTENCY_KEY:
+            continue
+        if parameter.name not in hints or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise DefinitionError(f"the tool {name!r}", [f"its parameter {parameter.name!r} needs a type"])
+        default = Field() if parameter.default is parameter.empty else Field(default=parameter.default)
+        fields[parameter.name] = (hints[parameter.name], default)
+    model = create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
+    return ToolSignature(
+        name=name,
+        description=inspect.getdoc(function) or "",
+        parameters=model.model_json_schema(),
+        types={field: kind for field, (kind, _) in fields.items()},
+        required=frozenset(field for field, (_, info) in fields.items() if info.is_required()),
+        returns=hints.get("return", Any),
+        takes_idempotency_key=IDEMPOTENCY_KEY in hints,
+        _check=_checker(model),
+    )
+
+
+def _checker(model: type[BaseModel]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    def check(arguments: dict[str, Any]) -> dict[str, Any]:
+        checked = model.model_validate(arguments)
+        return {name: getattr(checked, name) for name in arguments}
+
+    return check
+
+
+def _schema_checker(schema: dict[str, Any]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    validator = jsonschema_rs.validator_for(schema)
+
+    def check(arguments: dict[str, Any]) -> dict[str, Any]:
+        validator.validate(arguments)
+        return arguments
+
+    return check

@@ -1,0 +1,109 @@
+"""A workflow is a value: if it could be built, it is valid, and its version is a hash of all that it says."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, Self, cast
+
+from pydantic import BaseModel, Field
+
+from engine.definition import graph as graphs
+from engine.definition.by_path import CodePath, Frozen, path_of, source_of
+from engine.definition.check import faults_in
+from engine.definition.edges import AnyEdge
+from engine.definition.guardrail import AnyGuardrail
+from engine.definition.node import AnyNode
+from engine.definition.policies import Budget
+from engine.definition.state import StateType
+from engine.errors import DefinitionError
+
+
+class Workflow(Frozen):
+    """Nodes, the edges between them, the state they share, and what a run of them may spend.
+
+    Raises:
+        DefinitionError: the workflow is not valid; the message lists every fault, a sentence each.
+    """
+
+    name: str
+    """How people and the ledger call it: lower case with hyphens."""
+    description: str = ""
+    """What it is for, in a sentence."""
+    state: StateType
+    """The fields that its nodes read and write; those without a default are its input."""
+    nodes: Mapping[str, AnyNode]
+    """The nodes by name."""
+    edges: tuple[AnyEdge, ...]
+    """The ways between them, from START to END."""
+    output: tuple[str, ...] | None = None
+    """The fields that a run returns; all of them if not given."""
+    budget: Budget = Field(default_factory=Budget)
+    """The most that one run may spend."""
+    guard_input: tuple[AnyGuardrail, ...] = ()
+    """Guardrails for the input of a run."""
+    guard_output: tuple[AnyGuardrail, ...] = ()
+    """Guardrails for what a run returns."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Check the whole; a definition with a fault is never built."""
+        del context
+        if faults := faults_in(self):
+            raise DefinitionError(f"the workflow {self.name!r}", faults)
+
+    @cached_property
+    def graph(self) -> graphs.Graph:
+        """The edges in their normal form."""
+        fallbacks = {name: node.fallback for name, node in self.nodes.items() if node.fallback}
+        return graphs.Graph.of(self.nodes, self.edges, fallbacks)
+
+    @cached_property
+    def version(self) -> str:
+        """The sha256 of the definition, its prompts and the source of the code that it names (hex)."""
+        digest = hashlib.sha256(self.to_json().encode())
+        for path in sorted(set(_code_in(self))):
+            digest.update(f"\0{path}\0{source_of(path.load())}".encode())
+        return digest.hexdigest()
+
+    def to_json(self) -> str:
+        """Write the definition as canonical JSON; what stands at its default is left out."""
+        plain = self.model_dump(mode="json", exclude_defaults=True)
+        return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Build the workflow that `to_json` wrote; it has the same version.
+
+        Raises:
+            DefinitionError: the text is not JSON, names code that cannot be imported, or is not valid.
+        """
+        try:
+            plain = json.loads(text)
+        except ValueError as error:
+            raise DefinitionError("the workflow", [f"it is not JSON: {error}"]) from error
+        if not isinstance(plain, dict):
+            raise DefinitionError("the workflow", ["a JSON object is expected"])
+        return cls(**cast("dict[str, Any]", plain))
+
+    def mermaid(self) -> str:
+        """Draw the graph as a Mermaid flowchart."""
+        return graphs.mermaid(self.graph, {name: type(node).__name__ for name, node in self.nodes.items()})
+
+
+def _code_in(value: Any) -> Iterable[CodePath]:
+    """Give all code that a definition names, the classes of users' own components included."""
+    if isinstance(value, CodePath):
+        yield value
+    elif isinstance(value, type):
+        yield CodePath(path_of(value))
+    elif isinstance(value, BaseModel):
+        if not type(value).__module__.startswith("engine."):
+            yield CodePath(path_of(type(value)))
+        for name in type(value).model_fields:
+            yield from _code_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for inner in cast("Mapping[Any, Any]", value).values():
+            yield from _code_in(inner)
+    elif isinstance(value, list | tuple):
+        for inner in cast("list[Any]", value):
+            yield from _code_in(inner)

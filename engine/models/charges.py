@@ -1,0 +1,42 @@
+"""What asking a model can cost at the most, and what it did cost: the role's own price first, else the catalogue."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from engine.definition.bounds import CallBound
+from engine.models.prices import PriceCatalogue
+from engine.models.roles import BoundModel
+from engine.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Charges:
+    """Prices of models, as roles and the catalogue give them."""
+
+    catalogue: PriceCatalogue
+
+    def dearest(self, model: BoundModel, read: int, written: int, at: datetime) -> int | None:
+        """Give the most nano-USD that a request of so many tokens can cost; None if no price is known."""
+        if model.price is None:
+            return self.catalogue.upper_bound(model.provider, model.name, read, written, at)
+        plain = Usage(input_tokens=read, output_tokens=written)
+        cached = Usage(input_tokens=read, cache_write_tokens=read, output_tokens=written)
+        return max(model.price.cost(plain), model.price.cost(cached))
+
+    def cost(self, model: BoundModel, usage: Usage, at: datetime) -> tuple[int | None, str, str | None]:
+        """Give nano-USD (None if unknown), where the price is from, and the catalogue's id."""
+        if model.price is not None:
+            return model.price.cost(usage), "override", None
+        priced = self.catalogue.price(model.provider, model.name, usage, at)
+        return priced.nano_usd, priced.source, priced.catalogue_id
+
+    def worst_case(self, model: BoundModel, calls: CallBound, at: datetime) -> int | None:
+        """Give the most nano-USD of all calls that one node makes in a run.
+
+        A request is as long as the node allows, else as the model can read; None if neither or no price is known.
+        """
+        read = calls.max_input_tokens or self.catalogue.context_window(model.provider, model.name)
+        if model.price is not None and model.price.is_free:
+            return 0
+        one = None if read is None else self.dearest(model, read, calls.max_tokens, at)
+        return None if one is None else one * calls.calls

@@ -1,0 +1,124 @@
+"""Generate: ask a model for a text or for an object of a declared shape."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+
+from engine.definition.by_path import Code, faults_of
+from engine.definition.guardrail import Stage
+from engine.definition.node import Node, StepContext, Update
+from engine.definition.prompt import Prompt
+from engine.definition.state import State, fields_of
+from engine.errors import AnswerRejected
+
+
+def _prompt(value: Any) -> Any:
+    return Prompt(text=value) if isinstance(value, str) else value
+
+
+class Generate(Node):
+    """Ask the model that plays a role; write its text, or the object it gives.
+
+    An answer that does not fit `output`, or that a guardrail turns down, is asked for again with the reason, up to
+    `reasks` times.
+    """
+
+    output_stage: ClassVar[Stage] = Stage.MODEL_OUTPUT
+
+    model: str
+    """The role, not the vendor's name: the app says which model plays it."""
+    prompt: Annotated[Prompt, BeforeValidator(_prompt)]
+    """What is asked; its placeholders are the fields that the node reads."""
+    into: str | Mapping[str, str]
+    """The field for the answer; or, with `output`, the object's fields, each with the state field it goes to."""
+    max_tokens: int = Field(ge=1)
+    """The most tokens of one answer."""
+    output: Code | None = None
+    """A pydantic model: the answer must be an object of this shape."""
+    max_input_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of one request; a longer one is refused before it is sent."""
+    stream: bool = True
+    """Whether a listener hears the text while it is written; held back until output guardrails have passed."""
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The placeholders of the prompt."""
+        return self.prompt.placeholders
+
+    @property
+    def writes(self) -> Mapping[str, Any]:
+        """The answer, or the chosen fields of the object."""
+        model = self._model()
+        if isinstance(self.into, str):
+            return {self.into: model or str}
+        fields = model.model_fields if model else {}
+        return {target: fields[name].annotation if name in fields else Any for name, target in self.into.items()}
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The one role."""
+        return (self.model,)
+
+    @property
+    def calls_per_visit(self) -> int:
+        """One request; asking again is counted by `reasks`."""
+        return 1
+
+    def faults(self, state: type[State]) -> list[str]:
+        """Check the placeholders, the shape of the output and where it goes."""
+        known = fields_of(state)
+        faults = [
+            f"its prompt {self.prompt.name!r} names {{{name}}}, which is not a field of {state.__name__}"
+            for name in self.prompt.placeholders
+            if name not in known
+        ]
+        if self.output is not None and self._model() is None:
+            faults.append(f"its output {self.output} is not a pydantic model")
+        if not isinstance(self.into, str):
+            model = self._model()
+            faults += [
+                f"its output has no field {name!r}" for name in self.into if model and name not in model.model_fields
+            ]
+            if self.output is None:
+                faults.append("into names several fields, which needs an output model")
+        return faults
+
+    async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+        """Ask, and check the shape of the answer."""
+        messages = self.prompt.messages(inputs)
+        messages += [
+            HumanMessage(f"Your last answer was turned down: {reason}\nAnswer again and mend that.")
+            for reason in ctx.feedback
+        ]
+        model = self._model()
+        reply = await ctx.generate(
+            self.model,
+            messages,
+            max_tokens=self.max_tokens,
+            max_input_tokens=self.max_input_tokens,
+            output=model,
+            stream=self.stream and model is None,
+            prompt=self.prompt,
+        )
+        if model is None:
+            return {str(self.into): reply.text}
+        given = _validated(model, reply.data, reply.text)
+        if isinstance(self.into, str):
+            return {self.into: given}
+        return {target: given[name] for name, target in self.into.items()}
+
+    def _model(self) -> type[BaseModel] | None:
+        model = None if self.output is None else self.output.load()
+        return model if inspect.isclass(model) and issubclass(model, BaseModel) else None
+
+
+def _validated(model: type[BaseModel], data: Any, text: str) -> dict[str, Any]:
+    if data is None:
+        raise AnswerRejected(f"it is not a JSON object: {text[:200]!r}")
+    try:
+        return model.model_validate(data).model_dump(mode="json")
+    except ValidationError as error:
+        raise AnswerRejected(f"it does not fit {model.__name__}: {'; '.join(faults_of(error))}") from error

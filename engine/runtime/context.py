@@ -1,0 +1,152 @@
+"""The one way out of a node: every request becomes a call that goes through the call stack."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from pydantic import BaseModel
+
+from engine.definition.by_path import by_path, path_of
+from engine.definition.guardrail import GuardItem, Guardrail, Verdict
+from engine.definition.node import Effect, Reply
+from engine.definition.passage import Retrieved
+from engine.definition.prompt import Prompt
+from engine.definition.tool import IDEMPOTENCY_KEY, signature_of
+from engine.payloads import canonical
+from engine.runtime.compose import compose
+from engine.runtime.run import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL, Answer, Call, CallNext, Step, Target
+from engine.runtime.stacks import CALL_STACK
+from engine.runtime.targets.model import ModelRequest
+from engine.runtime.targets.retriever import RetrieverTarget
+from engine.runtime.targets.tool import ToolTarget, as_json, idempotency_key
+
+
+async def _send(call: Call) -> Answer:
+    return await call.target.send(call)
+
+
+_make: CallNext = compose(CALL_STACK, _send)
+
+
+class Context:
+    """What the node of one step may do; see StepContext for what each method promises."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+
+    @property
+    def run_id(self) -> str:
+        """The run this step belongs to."""
+        return self._step.record.run_id
+
+    @property
+    def node(self) -> str:
+        """The name of the node in its workflow."""
+        return self._step.name
+
+    @property
+    def feedback(self) -> Sequence[str]:
+        """Why earlier answers of this step were turned down, oldest first."""
+        return tuple(self._step.feedback)
+
+    async def generate(
+        self,
+        role: str,
+        messages: Sequence[BaseMessage],
+        *,
+        max_tokens: int,
+        max_input_tokens: int | None = None,
+        output: type[BaseModel] | None = None,
+        stream: bool = False,
+        prompt: Prompt | None = None,
+    ) -> Reply:
+        """Ask the model that plays a role."""
+        said = [{"role": message.type, "content": message.content} for message in messages]
+        request: dict[str, Any] = {"model": role, "messages": said, "max_tokens": max_tokens}
+        if output is not None:
+            request["output"] = output.model_json_schema()
+        held_back = self._step.node.guard_output or self._step.run.workflow.guard_output
+        answer = await self._call(
+            self._step.run.targets_of(role),
+            MODEL_CALL,
+            role,
+            request,
+            ModelRequest(
+                messages=messages,
+                output=output,
+                stream=stream and not held_back,  # nobody hears a text before its guardrails have
+                max_input_tokens=max_input_tokens,
+            ),
+            asked_tokens=max_tokens,
+            details={
+                "prompt_name": prompt.name if prompt else None,
+                "prompt_version": prompt.version if prompt else None,
+            },
+        )
+        return answer.value
+
+    async def call_tool(self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once") -> Any:
+        """Call a typed function or LangChain tool."""
+        code = by_path(tool) if isinstance(tool, str) else tool
+        signature = signature_of(code)
+        checked = signature.check(arguments)
+        plain = as_json(checked, f"the arguments of the tool {signature.name!r}")
+        answer = await self._call(
+            [ToolTarget(code, signature)],
+            TOOL_CALL,
+            signature.name,
+            {"tool": signature.name, "arguments": plain},
+            checked,
+            details={"effect": effect, IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain)},
+        )
+        return answer.value
+
+    async def retrieve(
+        self, retriever: Any, query: str, *, top_k: int, arguments: Mapping[str, Any] | None = None
+    ) -> Retrieved:
+        """Ask a retriever for the passages that fit a query best."""
+        path = str(retriever) if isinstance(retriever, str) else path_of(retriever)
+        request = {"query": query, "top_k": top_k, "arguments": dict(arguments or {})}
+        target = RetrieverTarget(by_path(path), path)
+        answer = await self._call([target], RETRIEVER_CALL, path, {"retriever": path, **request}, request)
+        return answer.value
+
+    async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
+        """Ask a guardrail and write down what it says."""
+        return await self._step.run.examine(guardrail, item, self._step)
+
+    def now(self) -> datetime:
+        """Tell the time, aware and in UTC."""
+        return self._step.run.clock.now()
+
+    def random(self) -> float:
+        """Draw a number from 0 to 1."""
+        return self._step.run.clock.random()
+
+    async def _call(
+        self,
+        targets: Sequence[Target],
+        operation: str,
+        role: str,
+        request: Any,
+        payload: Any,
+        *,
+        asked_tokens: int = 0,
+        details: dict[str, Any] | None = None,
+    ) -> Answer:
+        self._step.calls += 1
+        call = Call(
+            step=self._step,
+            targets=targets,
+            operation=operation,
+            role=role,
+            request=request,
+            request_hash=hashlib.sha256(canonical(request).encode()).hexdigest(),
+            payload=payload,
+            ordinal=self._step.calls,
+            asked_tokens=asked_tokens,
+            details=details or {},
+        )
+        return await _make(call)

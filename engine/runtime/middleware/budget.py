@@ -1,0 +1,26 @@
+"""Budget: the most that an attempt can spend is reserved before it is made; what it spent is settled after."""
+
+from engine.runtime.run import Answer, Call, CallNext
+from engine.usage import Amount
+
+
+async def budget(call: Call, call_next: CallNext) -> Answer:
+    """Reserve, make the attempt, settle; an attempt that was never sent gives its reservation back.
+
+    Raises:
+        BudgetExceeded: the attempt could pass a limit; it is not made.
+    """
+    account = call.run.account
+    call.max_tokens = call.asked_tokens
+    call.record = None
+    call.reservation = call.target.bound(call, account)
+    account.reserve(call.reservation)
+    try:
+        return await call_next(call)
+    finally:
+        sent = call.record
+        if sent is None:
+            account.release(call.reservation)
+        else:
+            spent = Amount(tokens=sent.charged_tokens, nano_usd=sent.charged_nano_usd, calls=1)
+            account.settle(call.reservation, spent)

@@ -1,0 +1,34 @@
+"""Fall back: another node for a step, the next model of the role for a call; the first cause is kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import RunError
+from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
+
+
+async def fall_back_to_node(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Send the run to the node's fallback when the step failed in a way that allows it."""
+    try:
+        return await call_next(step)
+    except RunError as error:
+        if step.node.fallback is None or not error.recoverable:
+            raise
+        step.record.fallback_to = step.node.fallback
+        step.goto = (step.node.fallback,)
+        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+        return {}
+
+
+async def fall_back_to_target(call: Call, call_next: CallNext) -> Answer:
+    """Ask the targets of a role in turn until one answers."""
+    first: RunError | None = None
+    for index in range(len(call.targets)):
+        call.target_index = index
+        try:
+            return await call_next(call)
+        except RunError as error:
+            first = first or error
+            if not error.recoverable or index == len(call.targets) - 1:
+                raise first from first.__cause__
+    raise AssertionError("a call has a target")

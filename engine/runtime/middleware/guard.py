@@ -1,0 +1,72 @@
+"""Guard: asks the guardrails of a node about what it reads and writes, and carries out what they say."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, carry_out
+from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
+from engine.runtime.run import Run, Step, StepNext
+
+
+async def guard_input(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Guard what the node reads."""
+    if step.node.guard_input:
+        step.inputs = await guarded(
+            step.run, step.node.guard_input, step.inputs, step.node.input_stage, step=step, may_ask_again=False
+        )
+    return await call_next(step)
+
+
+async def guard_output(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Guard what the node would write."""
+    update = await call_next(step)
+    if not step.node.guard_output:
+        return update
+    return await guarded(step.run, step.node.guard_output, update, step.node.output_stage, step=step)
+
+
+async def guarded(
+    run: Run,
+    guardrails: Sequence[Guardrail],
+    value: Mapping[str, Any],
+    stage: Stage,
+    *,
+    step: Step | None = None,
+    may_ask_again: bool = True,
+) -> Mapping[str, Any]:
+    """Ask guardrails one after another, each about what the last one left, and carry their verdicts out.
+
+    Raises:
+        GuardrailBlocked: one said block, or reask where nobody can be asked again.
+        ApprovalRequired: one asks for a person.
+        AnswerRejected: one wants the model to be asked again.
+    """
+    for guardrail in guardrails:
+        item = GuardItem(
+            stage=stage,
+            value=value,
+            node=step.name if step else None,
+            tool=step.node.tool_name if step else None,
+            state=step.state if step else value,
+        )
+        verdicts = dict(await run.examine(guardrail, item, step))
+        _stop(guardrail, verdicts, may_ask_again=may_ask_again and step is not None)
+        if any(not verdict.allows for verdict in verdicts.values()):
+            value = carry_out(value, verdicts)
+    return value
+
+
+def _stop(guardrail: Guardrail, verdicts: Mapping[str, Verdict], *, may_ask_again: bool) -> None:
+    worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(verdict.action), default=None)
+    if worst is None:
+        return
+    said = f"the guardrail {guardrail.name!r} says: {worst.reason}"
+    if worst.action is Action.BLOCK or (worst.action is Action.REASK and not may_ask_again):
+        raise GuardrailBlocked(said)
+    if worst.action is Action.REQUIRE_APPROVAL:
+        raise ApprovalRequired(said)
+    if worst.action is Action.REASK:
+        raise AnswerRejected(said)
+
+
+_SEVERITY = list(Action)

@@ -1,0 +1,80 @@
+"""Meter: every attempt becomes a row with its time, tokens, cost and error."""
+
+import asyncio
+
+from engine.errors import CallError
+from engine.records import CallRecord
+from engine.runtime.run import MODEL_CALL, Answer, Call, CallNext
+from engine.usage import Usage
+
+
+async def meter(call: Call, call_next: CallNext) -> Answer:
+    """Write the attempt down, and say what it is charged.
+
+    A charge is the known cost; the reservation where the provider may bill and did not say what; else nothing.
+    """
+    run = call.run
+    row = call.record = _begin(call)
+    began = run.clock.monotonic_ns()
+    try:
+        answer = await call_next(call)
+        _succeed(call, row, answer)
+        return answer
+    except CallError as error:
+        row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
+        row.retry_after_s = error.retry_after
+        _charge(call, row, usage=None, billed=error.billed)
+        raise
+    except BaseException as error:
+        row.status = "cancelled" if isinstance(error, asyncio.CancelledError) else "interrupted"
+        _charge(call, row, usage=None, billed=True)
+        raise
+    finally:
+        row.duration_ns = run.clock.monotonic_ns() - began
+        run.spend(row)
+        run.write([row])
+
+
+def _begin(call: Call) -> CallRecord:
+    step = call.step
+    if call.request_sha is None:
+        call.request_sha = call.run.keep(call.request)
+    row = CallRecord(
+        call_id=call.run.clock.new_id(),
+        run_id=step.record.run_id,
+        step_id=step.record.step_id,
+        node_name=step.name,
+        ordinal=call.ordinal,
+        attempt=call.attempt,
+        operation_name=call.operation,
+        target=call.role,
+        started_at=call.run.clock.now(),
+        request_hash=call.request_hash,
+        request_payload=call.request_sha,
+    )
+    call.target.describe(call, row)
+    return row
+
+
+def _succeed(call: Call, row: CallRecord, answer: Answer) -> None:
+    row.response_payload = call.run.keep(answer.response)
+    row.response_model, row.response_id = answer.response_model, answer.response_id
+    row.finish_reason, row.retriever_version = answer.finish_reason, answer.retriever_version
+    _charge(call, row, usage=answer.usage, billed=True)
+
+
+def _charge(call: Call, row: CallRecord, *, usage: Usage | None, billed: bool) -> None:
+    """Set tokens, cost and charge; what a provider may bill and does not tell counts as the most that it can be."""
+    if usage is not None:
+        row.usage_input_tokens, row.usage_output_tokens = usage.input_tokens, usage.output_tokens
+        row.usage_cache_read_input_tokens = usage.cache_read_tokens
+        row.usage_cache_write_input_tokens = usage.cache_write_tokens
+        row.usage_reasoning_output_tokens = usage.reasoning_tokens
+        row.cost_nano_usd, row.cost_source, row.price_catalogue_id = call.target.cost(call, usage)
+        row.charged_tokens = usage.total_tokens
+    elif not billed or call.operation != MODEL_CALL:
+        row.cost_nano_usd, row.cost_source = 0, "not_billed"
+    else:
+        row.cost_source, row.charged_tokens = "unknown", call.reservation.tokens
+    unknown = row.cost_nano_usd is None
+    row.charged_nano_usd = call.reservation.nano_usd if unknown else row.cost_nano_usd or 0

@@ -1,0 +1,41 @@
+"""Record: every visit of a node becomes a row, whatever happens inside."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import EngineError
+from engine.runtime.events import StepFinished, StepStarted
+from engine.runtime.run import Step, StepNext
+from engine.usage import Amount
+
+_ONE_STEP = Amount(steps=1)
+
+
+async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Time the step, keep what it read and wrote, and say how it ended."""
+    run, row = step.run, step.record
+    run.account.reserve(_ONE_STEP)
+    run.account.settle(_ONE_STEP, _ONE_STEP)
+    run.record.steps += 1
+    run.emit(StepStarted(step.name, row.visit))
+    began = run.clock.monotonic_ns()
+    row.status = "interrupted"  # stays when control flow passes through
+    try:
+        update = await call_next(step)
+        row.update_payload = run.keep(update)
+        row.goto = ", ".join(step.goto)
+        row.status = "failed" if row.fallback_to else "ok"
+        return update
+    except asyncio.CancelledError:
+        row.status = "cancelled"
+        raise
+    except EngineError as error:
+        row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
+        run.failed_node = step.name
+        raise
+    finally:
+        row.duration_ns = run.clock.monotonic_ns() - began
+        row.input_payload = run.keep(step.inputs)
+        run.emit(StepFinished(step.name, row.status))
+        run.write([row])

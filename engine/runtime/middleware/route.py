@@ -1,0 +1,29 @@
+"""Route: says which node follows, from what was written; pure, and inside the record, so its errors are the step's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.definition.graph import Choice
+from engine.errors import NodeFailed
+from engine.runtime.run import Step, StepNext
+
+
+async def route(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Choose the next nodes, unless a fallback inside has chosen already.
+
+    Raises:
+        NodeFailed: the field of a branch holds a value that no way is given for.
+    """
+    update = await call_next(step)
+    if step.goto:
+        return update
+    way = step.run.workflow.graph.routes[step.name]
+    if not isinstance(way, Choice):
+        step.goto = way.targets
+        return update
+    value = update.get(way.on, step.state.get(way.on))
+    target = way.choose(value)
+    if target is None:
+        raise NodeFailed(f"no way is given for {way.on} = {value!r} after {step.name!r}: give the branch a default")
+    step.goto = (target,)
+    return update

@@ -1,0 +1,204 @@
+"""What passes through the stacks: the run, a step of it, a call of a step, and the answer to a call."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from engine.definition.guardrail import GuardItem, Guardrail, Verdict
+from engine.definition.node import Node
+from engine.definition.workflow import Workflow
+from engine.payloads import pack
+from engine.ports import Clock, Ledger
+from engine.records import CallRecord, Record, RunRecord, StepRecord, VerdictRecord
+from engine.runtime.events import Event, Listener
+from engine.usage import Account, Amount, Usage
+
+MODEL_CALL, TOOL_CALL, RETRIEVER_CALL = "chat", "execute_tool", "retrieval"
+"""The operations of calls, as OpenTelemetry names them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a target answered, and what is written down of it.
+
+    Attributes:
+        value: what the node gets.
+        response: JSON for the ledger.
+        usage: tokens as the provider counted them; None if it did not say.
+    """
+
+    value: Any
+    response: Any
+    usage: Usage | None = None
+    response_model: str | None = None
+    response_id: str | None = None
+    finish_reason: str | None = None
+    retriever_version: str | None = None
+
+
+class Target(Protocol):
+    """Where a call goes: a model, a tool or a retriever."""
+
+    @property
+    def name(self) -> str:
+        """Names the target for breakers and messages."""
+        ...
+
+    def bound(self, call: "Call", account: Account) -> Amount:
+        """Say the most that one attempt can spend; may lower what the call asks for to what is left."""
+        ...
+
+    def describe(self, call: "Call", record: CallRecord) -> None:
+        """Fill in what is known before the attempt."""
+        ...
+
+    def cost(self, call: "Call", usage: Usage) -> tuple[int | None, str, str | None]:
+        """Give nano-USD (None if unknown), where the price is from, and the catalogue's id."""
+        ...
+
+    async def send(self, call: "Call") -> Answer:
+        """Make one attempt.
+
+        Raises:
+            CallError: it failed, by kind.
+        """
+        ...
+
+
+class Journal(Protocol):
+    """Answers of finished calls, so that a step that runs again does not ask again."""
+
+    def recall(self, step_id: str, ordinal: int, request_hash: str) -> Answer | None:
+        """Give the answer of a call that had finished."""
+        ...
+
+    def note(self, step_id: str, ordinal: int, request_hash: str, answer: Answer) -> None:
+        """Keep the answer of a finished call."""
+        ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run in progress."""
+
+    record: RunRecord
+    workflow: Workflow
+    ledger: Ledger
+    clock: Clock
+    account: Account
+    journal: Journal
+    breakers: Any
+    cache: Any
+    targets_of: Callable[[str], Sequence[Target]]
+    control_flow: tuple[type[BaseException], ...] = ()
+    listener: Listener | None = None
+    bundle_hash: str = ""
+    cost_nano_usd: int = 0
+    cost_known: bool = True
+    failed_node: str | None = None
+
+    def emit(self, event: Event) -> None:
+        """Tell the listener, if there is one."""
+        if self.listener is not None:
+            self.listener(event)
+
+    def keep(self, value: Any) -> str:
+        """Queue a JSON value for the ledger and give its sha256."""
+        sha256, payloads = pack(value)
+        self.ledger.submit(payloads)
+        return sha256
+
+    def write(self, records: Iterable[Record]) -> None:
+        """Queue records for the ledger."""
+        self.ledger.submit(records)
+
+    def spend(self, row: CallRecord) -> None:
+        """Add an attempt to the totals of the run; one unknown cost makes the whole unknown."""
+        self.record.calls += 1
+        self.record.usage_input_tokens += row.usage_input_tokens or 0
+        self.record.usage_output_tokens += row.usage_output_tokens or 0
+        self.cost_nano_usd += row.cost_nano_usd or 0
+        self.cost_known = self.cost_known and row.cost_nano_usd is not None
+
+    async def examine(
+        self, guardrail: Guardrail, item: GuardItem, step: "Step | None" = None
+    ) -> list[tuple[str, Verdict]]:
+        """Ask a guardrail and write down what it says."""
+        verdicts = await guardrail.check(item)
+        if verdicts:
+            now = self.clock.now()
+            self.write(
+                VerdictRecord(
+                    run_id=self.record.run_id,
+                    step_id=step.record.step_id if step else None,
+                    node_name=step.name if step else None,
+                    guardrail=guardrail.name,
+                    stage=item.stage,
+                    action=verdict.action,
+                    reason=verdict.reason,
+                    path=path,
+                    score=verdict.score,
+                    spans=[span.model_dump() for span in verdict.spans],
+                    created_at=now,
+                )
+                for path, verdict in verdicts
+            )
+        return verdicts
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One visit of a node in progress."""
+
+    run: Run
+    name: str
+    node: Node
+    record: StepRecord
+    state: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    goto: tuple[str, ...] = ()
+    feedback: list[str] = field(default_factory=list[str])
+    calls: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One request of a step in progress; an attempt of it when `record` is set.
+
+    Attributes:
+        request: JSON that says what is asked; with the target it makes the hash.
+        payload: what the target needs to send it.
+        asked_tokens: the most output tokens that the node allows.
+        max_tokens: the same, clamped to what the budget has left.
+    """
+
+    step: Step
+    targets: Sequence[Target]
+    operation: str
+    role: str
+    request: Any
+    request_hash: str
+    payload: Any
+    ordinal: int
+    asked_tokens: int = 0
+    max_tokens: int = 0
+    attempt: int = 0
+    target_index: int = 0
+    reservation: Amount = field(default_factory=Amount)
+    record: CallRecord | None = None
+    request_sha: str | None = None
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def target(self) -> Target:
+        """The target that is asked now."""
+        return self.targets[self.target_index]
+
+    @property
+    def run(self) -> Run:
+        """The run that this call belongs to."""
+        return self.step.run
+
+
+StepNext = Callable[[Step], Awaitable[Mapping[str, Any]]]
+CallNext = Callable[[Call], Awaitable[Answer]]

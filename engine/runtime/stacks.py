@@ -1,0 +1,38 @@
+"""The order of things, on one screen: what surrounds a step and what surrounds a call, outermost first."""
+
+from engine.runtime.middleware.ask_again import ask_again
+from engine.runtime.middleware.breaker import breaker
+from engine.runtime.middleware.budget import budget
+from engine.runtime.middleware.cache import cache
+from engine.runtime.middleware.check_update import check_update
+from engine.runtime.middleware.deadline import deadline
+from engine.runtime.middleware.fall_back import fall_back_to_node, fall_back_to_target
+from engine.runtime.middleware.guard import guard_input, guard_output
+from engine.runtime.middleware.journal import journal
+from engine.runtime.middleware.meter import meter
+from engine.runtime.middleware.record import record
+from engine.runtime.middleware.retry import retry
+from engine.runtime.middleware.route import route
+from engine.runtime.middleware.time_out import time_out
+
+STEP_STACK = (
+    record,  # every visit is written down, whatever happens inside
+    route,  # which node follows is a fact of the step, so its errors are too
+    fall_back_to_node,  # another node takes over when all inside has failed
+    guard_input,  # inside the fallback, and its refusal is not recoverable: no way around a guardrail
+    cache,  # inside the guard: what is looked up has been guarded
+    deadline,  # over every attempt and every re-ask
+    ask_again,  # a rejected answer is asked for again, with the reason
+    guard_output,  # sees what would be written
+    check_update,  # what is written fits the state
+)
+
+CALL_STACK = (
+    journal,  # a finished call is never made twice
+    fall_back_to_target,  # the next model of the role, once the retries of this one are used up
+    retry,  # what follows happens once an attempt
+    budget,  # reserves the most that the attempt can spend, settles what it spent
+    breaker,  # a target that keeps failing is left alone
+    meter,  # writes the attempt down: time, tokens, cost, error
+    time_out,  # inside the meter, so that a time-out is an error with a duration
+)

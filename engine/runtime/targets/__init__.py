@@ -1,0 +1,1 @@
+"""Where calls go: models, tools and retrievers behind one interface."""

@@ -1,0 +1,96 @@
+"""A tool as a target: a typed function or LangChain tool, called once an attempt."""
+
+import asyncio
+import hashlib
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.tools import BaseTool
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature
+from engine.errors import ToolFailed
+from engine.payloads import canonical
+from engine.records import CallRecord
+from engine.runtime.classify import tool_error
+from engine.runtime.run import Answer, Call
+from engine.usage import Account, Amount, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTarget:
+    """A tool that a step calls; the payload of the call is its checked arguments."""
+
+    tool: Any
+    signature: ToolSignature
+
+    @property
+    def name(self) -> str:
+        """The tool, for breakers and messages."""
+        return f"the tool {self.signature.name!r}"
+
+    def bound(self, call: Call, account: Account) -> Amount:
+        """One call; tools cost no tokens."""
+        del call, account
+        return Amount(calls=1)
+
+    def describe(self, call: Call, record: CallRecord) -> None:
+        """Say which tool, what it does to the world, and under which key."""
+        record.tool_name, record.tool_effect = self.signature.name, call.details["effect"]
+        record.idempotency_key = call.details[IDEMPOTENCY_KEY]
+
+    def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:
+        """Tools cost nothing that the engine knows of."""
+        del call, usage
+        return 0, "not_billed", None
+
+    async def send(self, call: Call) -> Answer:
+        """Call the tool; a function that is not async runs in a thread."""
+        arguments = dict(call.payload)
+        if self.signature.takes_idempotency_key:
+            arguments[IDEMPOTENCY_KEY] = call.details[IDEMPOTENCY_KEY]
+        try:
+            answer = await self._answer(arguments)
+        except call.run.control_flow:
+            raise
+        except Exception as error:
+            raise tool_error(error, self.name) from error
+        plain = as_json(answer, self.name)
+        return Answer(value=plain, response=plain)
+
+    async def _answer(self, arguments: dict[str, Any]) -> Any:
+        if isinstance(self.tool, BaseTool):
+            return await _ask_langchain(self.tool, arguments)
+        if inspect.iscoroutinefunction(self.tool):
+            return await self.tool(**arguments)
+        answer = await asyncio.to_thread(self.tool, **arguments)
+        return await answer if inspect.isawaitable(answer) else answer
+
+
+async def _ask_langchain(tool: BaseTool, arguments: dict[str, Any]) -> Any:
+    if tool.response_format != "content_and_artifact":
+        return await tool.ainvoke(arguments)
+    message = await tool.ainvoke({"type": "tool_call", "id": "call", "name": tool.name, "args": arguments})
+    if message.status == "error":  # MCP tools report their errors as ordinary text
+        raise ToolFailed(f"the tool {tool.name!r} answered with an error: {message.text}")
+    return message.content if message.artifact is None else {"content": message.content, "artifact": message.artifact}
+
+
+def as_json(value: Any, name: str) -> Any:
+    """Give what a tool returned as JSON.
+
+    Raises:
+        ToolFailed: JSON cannot hold it.
+    """
+    try:
+        plain = to_jsonable_python(value)
+        canonical(plain)
+    except (PydanticSerializationError, TypeError, ValueError, RecursionError) as error:
+        raise ToolFailed(f"{name} returned what JSON cannot hold ({type(value).__name__}): {error}") from error
+    return plain
+
+
+def idempotency_key(run_id: str, tool: str, arguments: Any) -> str:
+    """Make the key of an action from the run and what is done, not from where it stands."""
+    return hashlib.sha256(canonical([run_id, tool, arguments]).encode()).hexdigest()[:32]

@@ -1,0 +1,171 @@
+"""A kit for testing workflows: a clock that stands still, models that say what they are told, tools that misbehave.
+
+Everything here works without a network, without sleeping and without patching.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from pydantic import Field, PrivateAttr
+
+Said = str | BaseException | dict[str, Any] | Callable[[Sequence[BaseMessage]], Any]
+"""What a scripted model does next: say a text, raise, give an object, or ask a function."""
+
+
+class StillClock:
+    """Time passes only when somebody sleeps or says so; ids and chance are the same in every test."""
+
+    def __init__(self, start: datetime = datetime(2026, 1, 1, tzinfo=UTC), chance: float = 0.0) -> None:
+        self._now, self._chance, self._ids = start, chance, 0
+        self.slept: list[float] = []
+
+    def now(self) -> datetime:
+        """Tell the time."""
+        return self._now
+
+    def monotonic_ns(self) -> int:
+        """Count nanoseconds since the epoch."""
+        return int(self._now.timestamp() * 1e9)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass at once."""
+        self.slept.append(seconds)
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+
+    def new_run_id(self) -> str:
+        """Give the next id of 32 hex digits."""
+        return f"{self._next():032x}"
+
+    def new_id(self) -> str:
+        """Give the next id of 16 hex digits."""
+        return f"{self._next():016x}"
+
+    def random(self) -> float:
+        """Give the one number that this clock draws."""
+        return self._chance
+
+    def _next(self) -> int:
+        self._ids += 1
+        return self._ids
+
+
+class ScriptedModel(BaseChatModel):
+    """A chat model that says what its script tells it, in order, and remembers what it was asked."""
+
+    script: list[Any] = Field(default_factory=list[Any])
+    """What it does, one entry a request; the last one repeats."""
+    model_name: str = "scripted"
+    input_tokens: int | None = 10
+    """What it says it read; None says nothing about usage."""
+    output_tokens: int = 5
+    """What it says it wrote, unless the request allows fewer."""
+    _asked: list[list[BaseMessage]] = PrivateAttr(default_factory=list[list[BaseMessage]])
+    _options: list[dict[str, Any]] = PrivateAttr(default_factory=list[dict[str, Any]])
+
+    @property
+    def asked(self) -> list[list[BaseMessage]]:
+        """The messages of each request."""
+        return self._asked
+
+    @property
+    def options(self) -> list[dict[str, Any]]:
+        """The further parameters of each request."""
+        return self._options
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=self._say(messages, kwargs))])
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        yield from _chunks(self._say(messages, kwargs))
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        for chunk in _chunks(self._say(messages, kwargs)):
+            yield chunk
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        await asyncio.sleep(0)  # let others run, as a real request does
+        return self._generate(messages, stop, None, **kwargs)
+
+    def _say(self, messages: Sequence[BaseMessage], options: dict[str, Any]) -> AIMessage:
+        number = len(self._asked)
+        self._asked.append(list(messages))
+        self._options.append(options)
+        said = self.script[min(number, len(self.script) - 1)]
+        if callable(said) and not isinstance(said, type):
+            said = said(messages)
+        if isinstance(said, BaseException):
+            raise said
+        return _message(said, self._usage(options.get("max_tokens")))
+
+    def _usage(self, max_tokens: int | None) -> UsageMetadata | None:
+        if self.input_tokens is None:
+            return None
+        wrote = self.output_tokens if max_tokens is None else min(self.output_tokens, max_tokens)
+        return UsageMetadata(
+            input_tokens=self.input_tokens, output_tokens=wrote, total_tokens=self.input_tokens + wrote
+        )
+
+
+def _message(said: Any, usage: UsageMetadata | None) -> AIMessage:
+    if isinstance(said, AIMessage):
+        return said
+    ended = {"finish_reason": "stop", "model_name": "scripted"}
+    if isinstance(said, dict):
+        arguments = cast("dict[str, Any]", said)
+        call = ToolCall(name="answer", args=arguments, id="call-1", type="tool_call")
+        return AIMessage(content="", tool_calls=[call], usage_metadata=usage, response_metadata=ended)
+    return AIMessage(content=str(said), usage_metadata=usage, response_metadata=ended)
+
+
+def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
+    words = str(message.content).split(" ")
+    for number, word in enumerate(words):
+        last = number == len(words) - 1
+        yield ChatGenerationChunk(
+            message=AIMessageChunk(
+                content=word if last else f"{word} ",
+                usage_metadata=message.usage_metadata if last else None,
+                response_metadata=message.response_metadata if last else {},
+                chunk_position="last" if last else None,
+            )
+        )

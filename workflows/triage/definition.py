@@ -1,0 +1,83 @@
+"""Sort a message, hand it to the right queue, and check that it arrived."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from engine import (
+    END,
+    START,
+    Branch,
+    Budget,
+    CallTool,
+    Chain,
+    Generate,
+    Prompt,
+    State,
+    Validate,
+    Workflow,
+)
+from guardrails import Injection, MaxLength, Pii, ToolAllowList
+from tools.tickets import open_ticket, report_outage, request_refund
+
+_ONLY_QUEUES = ToolAllowList(tools=("open_ticket", "report_outage", "request_refund"))
+
+Category = Literal["refund", "outage", "question"]
+
+
+class Sorted(BaseModel):
+    """What a model says about a message."""
+
+    category: Category = Field(description="Which queue the message belongs to.")
+
+
+class Message(State):
+    """A message and what became of it."""
+
+    message: str
+    category: Category | None = None
+    reference: str = ""
+    handed_over: bool = False
+    faults: list[str] = []
+
+
+def has_reference(reference: str) -> bool | str:
+    """Say whether a queue took the message in."""
+    return reference.startswith("T-") or "no queue gave a reference"
+
+
+triage = Workflow(
+    name="triage",
+    description="Sort a message, hand it to the right queue, and check that it arrived.",
+    state=Message,
+    output=("category", "reference", "handed_over"),
+    budget=Budget(usd="0.01", tokens=8_000, seconds=30),
+    guard_input=[MaxLength(characters=8_000), Injection(), Pii(action="mask")],
+    nodes={
+        "sort": Generate(
+            model="small",
+            prompt=Prompt.file("prompts/sort.md"),
+            output=Sorted,
+            into={"category": "category"},
+            max_tokens=60,
+            reasks=2,
+        ),
+        "refund": CallTool(
+            tool=request_refund, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
+        ),
+        "outage": CallTool(
+            tool=report_outage, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
+        ),
+        "question": CallTool(
+            tool=open_ticket, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
+        ),
+        "check": Validate(check=[has_reference], into="handed_over", reasons="faults"),
+    },
+    edges=[
+        Chain(START, "sort"),
+        Branch("sort", on="category", to={"refund": "refund", "outage": "outage", "question": "question"}),
+        Chain("refund", "check"),
+        Chain("outage", "check"),
+        Chain("question", "check", END),
+    ],
+)
