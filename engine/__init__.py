@@ -1,23 +1,84 @@
 """flowledger: agentic workflows with guardrails, budgets and a SQL ledger of every step."""
 
+from engine.app import App
+from engine.definition.edges import END, START, Branch, Chain, Parallel
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
+from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
-from engine.errors import ConfigurationError, DefinitionError, EngineError, InputError, RunError, StoreError, ToolFailed
+from engine.definition.policies import Breaker, Budget, Cache, Retry
+from engine.definition.prompt import Prompt
+from engine.definition.state import Append, MergeByKey, State
+from engine.definition.workflow import Workflow
+from engine.errors import (
+    BudgetExceeded,
+    CallError,
+    ConfigurationError,
+    DefinitionError,
+    EngineError,
+    GuardrailBlocked,
+    InputError,
+    RunError,
+    StoreError,
+    ToolFailed,
+)
+from engine.models.extractive import Extractive
+from engine.models.roles import Model
+from engine.nodes.call_tool import CallTool
+from engine.nodes.compute import Compute
+from engine.nodes.generate import Generate
+from engine.nodes.retrieve import Retrieve
+from engine.nodes.validate import Validate
+from engine.records import RunStatus
+from engine.runtime.result import RunResult
+from engine.usage import Price, Usage
 
 __all__ = [
+    "END",
+    "START",
     "Action",
+    "App",
+    "Append",
+    "Branch",
+    "Breaker",
+    "Budget",
+    "BudgetExceeded",
+    "Cache",
+    "CallError",
+    "CallTool",
+    "Chain",
+    "Compute",
     "ConfigurationError",
     "DefinitionError",
     "EngineError",
+    "Extractive",
+    "Generate",
     "GuardItem",
     "Guardrail",
+    "GuardrailBlocked",
     "InputError",
+    "MergeByKey",
+    "Model",
+    "Node",
+    "Parallel",
     "Passage",
+    "Price",
+    "Prompt",
+    "Reply",
+    "Retrieve",
     "Retrieved",
+    "Retry",
     "RunError",
+    "RunResult",
+    "RunStatus",
     "Span",
     "Stage",
+    "State",
+    "StepContext",
     "StoreError",
     "ToolFailed",
+    "Update",
+    "Usage",
+    "Validate",
     "Verdict",
+    "Workflow",
 ]

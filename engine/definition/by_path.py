@@ -30,7 +30,7 @@ def path_of(target: Any) -> str:
     Raises:
         DefinitionError: nothing stands under that path: a lambda, a closure or an instance.
     """
-    code = cast("object", function_of(target))
+    code: Any = function_of(target)
     module, name = getattr(code, "__module__", None), getattr(code, "__qualname__", None)
     if module is None or name is None:
         raise DefinitionError(
@@ -67,9 +67,9 @@ def source_of(target: Any) -> str:
     """Give the source text of a function, class or tool, or its class's where it is an instance."""
     code: Any = inspect.unwrap(function_of(target))
     if not (inspect.isroutine(code) or inspect.isclass(code)):
-        code = type(code)
+        code = code.__class__
     try:
-        return inspect.getsource(cast("type[object]", code))
+        return inspect.getsource(code)
     except (OSError, TypeError):
         return str(code.__qualname__)
 

@@ -73,7 +73,8 @@ class Graph:
                 if routes.setdefault(source, route) != route:
                     faults.append(f"{source!r} has two ways on: use a Branch or a Parallel")
         graph = cls(routes, fallbacks)
-        for fork in [route for route in routes.values() if isinstance(route, Fork)]:
+        forks = [route for route in routes.values() if isinstance(route, Fork)]
+        for fork in sorted(forks, key=lambda fork: len(graph.region(fork))):  # the inner ones first
             for name in graph.region(fork):
                 if name not in routes and name in nodes:
                     routes[name] = Next(fork.join)
@@ -130,14 +131,15 @@ def _routes_of(edge: Edge) -> Iterable[tuple[str, Route]]:
 def mermaid(graph: Graph, kinds: Mapping[str, str]) -> str:
     """Draw the graph as a Mermaid flowchart."""
     lines = ["flowchart TD", '  START(["start"])', '  END_(["end"])']
-    lines += [f'  {_id(name)}["{name}<br/><small>{kind}</small>"]' for name, kind in kinds.items()]
-    for source, route in graph.routes.items():
+    lines += [f'  {_id(name)}["{name}<br/><small>{kind}</small>"]' for name, kind in sorted(kinds.items())]
+    for source, route in sorted(graph.routes.items(), key=lambda item: item[0]):
         if isinstance(route, Choice):
-            lines += [f'  {_id(source)} -- "{route.on} = {value}" --> {_id(to)}' for value, to in route.to.items()]
+            ways = sorted(route.to.items())
+            lines += [f'  {_id(source)} -- "{route.on} = {value}" --> {_id(to)}' for value, to in ways]
             lines += [f"  {_id(source)} -- otherwise --> {_id(route.default)}"] if route.default else []
         else:
             lines += [f"  {_id(source)} --> {_id(target)}" for target in route.targets]
-    lines += [f"  {_id(source)} -. falls back .-> {_id(target)}" for source, target in graph.fallbacks.items()]
+    lines += [f"  {_id(source)} -. falls back .-> {_id(target)}" for source, target in sorted(graph.fallbacks.items())]
     return "\n".join(lines)
 
 

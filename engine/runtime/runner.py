@@ -72,9 +72,9 @@ class Runner:
         state = initial_state(workflow.state, given)
         run = self._begin(workflow, bundle, origin, listener)
         began = self.clock.monotonic_ns()
-        await self.ledger.commit([run.record])  # accepted: whatever comes, the ledger knows of this run
         values, error = state, None
         try:
+            await self.ledger.commit([run.record])  # accepted: whatever comes, the ledger knows of this run
             values = await self._in_time(run, given, state)
         except asyncio.CancelledError:
             run.record.status = RunStatus.CANCELLED

@@ -12,9 +12,8 @@ from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError, InputError, RunError
 from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
-from engine.nodes.generate import Generate
 from engine.records import RunStatus
-from tests.flows import Ask, app_for, ask, count_up, go_right, line, note, noting, open_ticket, scripted
+from tests.flows import Ask, app_for, ask, count_up, line, noting, open_ticket, scripted
 
 
 async def nodes_of(app, run_id: str) -> list[str]:
@@ -253,9 +252,9 @@ async def test_a_run_that_takes_too_long_has_used_up_its_budget():
 async def test_a_cancelled_run_is_recorded_as_cancelled():
     node = CallTool(tool=hangs, args={"question": "question"}, into="anything")
     async with app_for(line(("tool", node), state=Open)) as app:
-        running = asyncio.create_task(app.run("line", {"question": "q"}))
-        while not await app.ledger.runs():
-            await asyncio.sleep(0)
+        started = asyncio.Event()
+        running = asyncio.create_task(app.run("line", {"question": "q"}, listener=lambda _: started.set()))
+        await started.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running

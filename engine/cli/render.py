@@ -1,0 +1,167 @@
+"""How the command line shows things to people: results, tables and trees."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.tree import Tree
+
+from engine.records import CallRecord, RunRecord, StepRecord, VerdictRecord
+from engine.runtime.events import Event, StepFinished, StepStarted, TextDelta, TextReset
+from engine.runtime.result import RunResult
+from engine.usage import to_usd
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+_COLOURS = {"succeeded": "green", "ok": "green", "running": "yellow", "cancelled": "yellow", "interrupted": "yellow"}
+
+
+class Listening:
+    """Shows steps on standard error and text on standard output, as they come."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._open = False
+
+    def __call__(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, TextDelta):
+            self.texts.append(event.text)
+            self._open = True
+            console.print(event.text, end="", markup=False, soft_wrap=True)
+            return
+        self._end_line()
+        if isinstance(event, StepFinished) and event.status != "ok":
+            errors.print(f"  {escape(event.node)} {shown_status(event.status)}")
+        elif isinstance(event, StepStarted):
+            visit = f" (visit {event.visit})" if event.visit > 1 else ""
+            errors.print(f"[dim]  {escape(event.node)}{visit}[/dim]")
+        elif isinstance(event, TextReset):
+            self.texts.clear()
+            errors.print("[dim]  the answer broke off and starts again[/dim]")
+
+    def _end_line(self) -> None:
+        if self._open:
+            console.print()
+        self._open = False
+
+
+def print_result(result: RunResult, heard: Listening | None) -> None:
+    """Print what a run returned, and how it went."""
+    said = "".join(heard.texts) if heard else ""
+    for name, value in result.output.items():
+        if value in ("", None, [], {}) or value == said:
+            continue
+        console.print(_field(name, value, alone=len(result.output) == 1), markup=False, soft_wrap=True)
+    if result.error is not None:
+        errors.print(f"[red]{result.status}[/red] {escape(result.error.message)}", soft_wrap=True)
+    tokens = f"{result.input_tokens + result.output_tokens:,} tokens"
+    parts = [f"run {result.run_id}", f"{result.workflow}@{result.version[:12]}", str(result.status)]
+    parts += [f"{result.duration_s:.2f} s", f"{result.steps} steps", f"{result.calls} calls", tokens]
+    errors.print(f"[dim]{'  '.join([*parts, money(result.cost_usd)])}[/dim]", soft_wrap=True)
+
+
+def _field(name: str, value: Any, *, alone: bool) -> str:
+    if isinstance(value, list) and all(isinstance(item, str) for item in cast("list[Any]", value)):
+        return "\n".join(cast("list[str]", value))
+    if isinstance(value, str) and (alone or "\n" in value or len(value) > 40):
+        return value
+    return f"{name}: {value}"
+
+
+def print_runs(runs: Sequence[RunRecord]) -> None:
+    """Print runs as a table."""
+    table = Table("run", "workflow", "status", "began", "took", "calls", "tokens", "cost", box=None, pad_edge=False)
+    for run in runs:
+        table.add_row(
+            run.run_id,
+            escape(run.workflow),
+            shown_status(run.status),
+            moment(run.started_at),
+            took(run.duration_ns),
+            str(run.calls),
+            f"{run.usage_input_tokens + run.usage_output_tokens:,}",
+            money(to_usd(run.cost_nano_usd)),
+        )
+    console.print(table)
+
+
+def run_tree(
+    run: RunRecord,
+    steps: Sequence[StepRecord],
+    calls: Sequence[CallRecord],
+    verdicts: Sequence[VerdictRecord],
+    payloads: Mapping[str, str],
+) -> Tree:
+    """Draw a run: its steps, their attempts, and what guardrails said."""
+    totals = f"{took(run.duration_ns)}  {run.steps} steps  {run.calls} calls  {money(to_usd(run.cost_nano_usd))}"
+    tree = Tree(f"[bold]{escape(run.workflow)}[/bold]@{run.version[:12]}  {shown_status(run.status)}  {totals}")
+    if run.error_message:
+        tree.add(f"[red]{escape(run.error_message)}[/red]")
+    for verdict in (one for one in verdicts if one.step_id is None):
+        tree.add(_verdict(verdict))
+    for step in steps:
+        branch = tree.add(_step(step))
+        for call in (one for one in calls if one.step_id == step.step_id):
+            branch.add(_call(call))
+        for verdict in (one for one in verdicts if one.step_id == step.step_id):
+            branch.add(_verdict(verdict))
+        for title, sha256 in (("read", step.input_payload), ("wrote", step.update_payload)):
+            if sha256 is not None and sha256 in payloads:
+                branch.add(f"[dim]{title}[/dim] {escape(payloads[sha256])}")
+    return tree
+
+
+def _step(step: StepRecord) -> str:
+    parts = [f"{escape(step.node_name)}", shown_status(step.status), took(step.duration_ns)]
+    parts += [f"visit {step.visit}"] if step.visit > 1 else []
+    parts += ["from the cache"] if step.cached else []
+    parts += [f"[yellow]fell back to {escape(step.fallback_to)}[/yellow]"] if step.fallback_to else []
+    parts += [f"[red]{escape(step.error_message)}[/red]"] if step.error_message else []
+    return "  ".join(parts)
+
+
+def _call(call: CallRecord) -> str:
+    target = call.tool_name or f"{call.target} = {call.provider_name}:{call.request_model}"
+    parts = [f"{call.operation_name} {escape(target)}", shown_status(call.status), took(call.duration_ns)]
+    parts += [f"attempt {call.attempt}"] if call.attempt > 1 else []
+    if call.usage_input_tokens is not None:
+        parts.append(f"{call.usage_input_tokens:,} + {call.usage_output_tokens or 0:,} tokens")
+    if call.provider_name is not None:
+        parts.append(money(to_usd(call.cost_nano_usd)))
+    parts += [f"[red]{escape(call.error_message)}[/red]"] if call.error_message else []
+    return "  ".join(parts)
+
+
+def _verdict(verdict: VerdictRecord) -> str:
+    where = f"{verdict.stage} {verdict.path}".strip()
+    said = f"guardrail {verdict.guardrail} at {where}: {verdict.action}"
+    return f"[yellow]{escape(said)}[/yellow]  {escape(verdict.reason)}"
+
+
+def shown_status(status: str) -> str:
+    """Colour a status."""
+    return f"[{_COLOURS.get(status, 'red')}]{status}[/{_COLOURS.get(status, 'red')}]"
+
+
+def money(usd: Any) -> str:
+    """Show dollars; what is not known is not zero."""
+    if usd is None:
+        return "cost unknown"
+    return "$0" if not usd else f"${usd:.6f}".rstrip("0")
+
+
+def took(nanoseconds: int | None) -> str:
+    """Show a duration."""
+    if nanoseconds is None:
+        return "-"
+    return f"{nanoseconds / 1e9:.2f} s" if nanoseconds >= 10**9 else f"{nanoseconds / 1e6:.1f} ms"
+
+
+def moment(time: datetime) -> str:
+    """Show a time in UTC, to the second."""
+    return time.strftime("%Y-%m-%d %H:%M:%S")

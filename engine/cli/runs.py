@@ -1,0 +1,99 @@
+"""flowledger runs and flowledger show: what ran, and how it went."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from engine.app import App
+from engine.cli.loading import load_app
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, SinceOption, parse_since
+from engine.cli.render import console, print_runs, run_tree
+from engine.errors import InputError
+from engine.payloads import unpack
+from engine.records import RunRecord, RunStatus
+from engine.store.ledger import SqlLedger
+from engine.usage import to_usd
+
+Found = TypeVar("Found")
+
+
+def runs(
+    status: Annotated[str | None, typer.Option(help="Only runs of this status, as in failed.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Only runs for this tenant.")] = None,
+    since: SinceOption = None,
+    limit: LimitOption = 50,
+    app: AppOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, newest first.
+
+    Example: flowledger runs --status failed --since 1d
+    """
+    if status is not None and status not in set(RunStatus):
+        raise InputError(f"--status {status!r}: a run is one of {', '.join(RunStatus)}")
+    loaded = load_app(app, database)
+
+    async def read(ledger: SqlLedger) -> list[RunRecord]:
+        began = parse_since(since, loaded.clock.now())
+        return await ledger.runs(status=status, workflow=workflow, tenant=tenant, since=began, limit=limit)
+
+    found = asyncio.run(_with_ledger(loaded, read))
+    if as_json:
+        typer.echo(json.dumps([_plain(run) for run in found], default=str))
+    else:
+        print_runs(found)
+
+
+def show(
+    run: Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")],
+    payloads: Annotated[bool, typer.Option("--payloads", help="Show what each step read and wrote.")] = False,
+    app: AppOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the steps of a run as a tree: time, tokens, cost, attempts and verdicts.
+
+    Example: flowledger show 01936f2a
+    """
+
+    async def read(ledger: SqlLedger) -> tuple[Any, ...]:
+        record = await ledger.run(run)
+        steps = await ledger.steps(record.run_id)
+        named = {sha for step in steps for sha in (step.input_payload, step.update_payload) if sha}
+        texts = {sha: await _value(ledger, sha) for sha in named} if payloads else {}
+        return record, steps, await ledger.calls(record.run_id), await ledger.verdicts(record.run_id), texts
+
+    record, steps, calls, verdicts, texts = asyncio.run(_with_ledger(load_app(app, database), read))
+    if as_json:
+        whole = {
+            "run": _plain(record),
+            "steps": [asdict(step) for step in steps],
+            "calls": [asdict(call) for call in calls],
+            "verdicts": [asdict(verdict) for verdict in verdicts],
+            "payloads": texts,
+        }
+        typer.echo(json.dumps(whole, default=str, ensure_ascii=False))
+    else:
+        shown = {sha: json.dumps(value, ensure_ascii=False) for sha, value in texts.items()}
+        console.print(run_tree(record, steps, calls, verdicts, shown), soft_wrap=True)
+
+
+async def _value(ledger: SqlLedger, sha256: str) -> Any:
+    contents = await ledger.contents(sha256)
+    return unpack(sha256, contents.__getitem__)
+
+
+async def _with_ledger(app: App, read: Callable[[SqlLedger], Awaitable[Found]]) -> Found:
+    async with app:
+        return await read(app.ledger)
+
+
+def _plain(run: RunRecord) -> dict[str, Any]:
+    cost = to_usd(run.cost_nano_usd)
+    return asdict(run) | {"cost_usd": None if cost is None else f"{cost:f}"}

@@ -1,0 +1,151 @@
+"""Score sentences by how well they answer a question: rare words of the question that stand in or near them."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from engine.models.hints import answered_by, asks_for_definition
+from engine.models.passages import Passage
+from engine.models.sentences import Kind, split, units
+from engine.models.terms import alike, terms
+
+_FITS_THE_KIND = 1.2  # a date where a date is asked for
+_BEGINS_WITH_IT = 1.2  # "A run is ..." where it is asked what a run is
+_ALIKE, _NEIGHBOUR, _ABOVE, _ELSEWHERE = 0.8, 0.4, 0.35, 0.15  # what a term of the question counts, by where it stands
+_IN_A_ROW = 0.5  # two terms that stand together in the question and in the sentence
+_KIND_WEIGHT: Mapping[Kind, float] = {"prose": 1.0, "item": 1.0, "row": 0.9, "code": 0.5}
+_LONG = 45  # terms; a longer sentence says too much to be an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A sentence that may be quoted.
+
+    Attributes:
+        text: as it stands in the passage, without Markdown marks.
+        passage: the number of its passage.
+        place: its place in the reading order of all passages.
+        terms: its informative stems, in order.
+        around: stems that stand in the sentence before and after it.
+        above: stems of its heading and of the passage's title.
+        kind: what it was cut from.
+    """
+
+    text: str
+    passage: int
+    place: int
+    terms: tuple[str, ...]
+    around: frozenset[str]
+    above: frozenset[str]
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A sentence with how well it answers.
+
+    Attributes:
+        sentence: the sentence.
+        score: larger is better, comparable for one question only.
+        coverage: the share, from 0 to 1, of the question's information that stands in it and right around it.
+    """
+
+    sentence: Sentence
+    score: float
+    coverage: float
+
+
+def sentences_of(passages: Iterable[Passage]) -> list[Sentence]:
+    """Cut passages into sentences, in reading order."""
+    found: list[Sentence] = []
+    for passage in passages:
+        title = terms(passage.title)
+        cut = [(unit, text) for unit in units(passage.text) for text in _parts(unit.kind, unit.text)]
+        stems = [tuple(terms(text)) for _, text in cut]
+        for index, (unit, text) in enumerate(cut):
+            before = stems[index - 1] if index else ()
+            after = stems[index + 1] if index + 1 < len(stems) else ()
+            found.append(
+                Sentence(
+                    text=text,
+                    passage=passage.number,
+                    place=len(found),
+                    terms=stems[index],
+                    around=frozenset(before + after),
+                    above=frozenset(title + terms(unit.heading)),
+                    kind=unit.kind,
+                )
+            )
+    return found
+
+
+def _parts(kind: Kind, text: str) -> Iterable[str]:
+    return [text] if kind in {"code", "row"} else split(text)
+
+
+def rank(question: str, sentences: Sequence[Sentence]) -> list[Ranked]:
+    """Score sentences against a question, best first; equal scores stay in reading order."""
+    asked = terms(question)
+    weights = _weights(asked, sentences)
+    whole = _by_passage(sentences)
+    hints = answered_by(question)
+    definition = asks_for_definition(question)
+    pairs = set(pairwise(asked))
+    ranked: list[Ranked] = []
+    for sentence in sentences if weights else ():
+        score, coverage = _overlap(sentence, weights, whole[sentence.passage])
+        score += _in_a_row(sentence, weights, pairs)
+        score *= _KIND_WEIGHT[sentence.kind]
+        score *= _FITS_THE_KIND ** sum(1 for answered in hints if answered.search(sentence.text))
+        if definition and sentence.terms and sentence.terms[0] in weights:
+            score *= _BEGINS_WITH_IT
+        score /= 1 + max(0, len(sentence.terms) - _LONG) / _LONG
+        ranked.append(Ranked(sentence, score, coverage))
+    return sorted(ranked, key=lambda one: (-one.score, one.sentence.place))
+
+
+def _weights(asked: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, float]:
+    """Weigh each term of the question by how rare it is among the sentences."""
+    having: Counter[str] = Counter()
+    for sentence in sentences:
+        having.update(set(sentence.terms))
+    size = len(sentences)
+    return {term: math.log((size + 1) / (having[term] + 0.5)) for term in asked} if size else {}
+
+
+def _by_passage(sentences: Sequence[Sentence]) -> dict[int, frozenset[str]]:
+    whole: dict[int, set[str]] = {}
+    for sentence in sentences:
+        whole.setdefault(sentence.passage, set()).update(sentence.terms, sentence.above)
+    return {number: frozenset(found) for number, found in whole.items()}
+
+
+def _overlap(sentence: Sentence, weights: Mapping[str, float], passage: frozenset[str]) -> tuple[float, float]:
+    """Give the weight of the terms in and near a sentence, and the share of the question that they cover."""
+    own = frozenset(sentence.terms)
+    score = covered = 0.0
+    for term, weight in weights.items():
+        share = _share(term, own, sentence, passage)
+        score += share * weight
+        covered += (1.0 if share >= _ABOVE else share) * weight
+    return score, covered / sum(weights.values())
+
+
+def _in_a_row(sentence: Sentence, weights: Mapping[str, float], pairs: set[tuple[str, str]]) -> float:
+    together = (pair for pair in pairwise(sentence.terms) if pair in pairs)
+    return _IN_A_ROW * sum((weights[first] + weights[second]) / 2 for first, second in together)
+
+
+def _share(term: str, own: frozenset[str], sentence: Sentence, passage: frozenset[str]) -> float:
+    """Say how near a term stands: in the sentence, beside it, above it, or elsewhere in its passage."""
+    if term in own:
+        return 1.0
+    if any(alike(term, other) for other in own):
+        return _ALIKE
+    if term in sentence.around:
+        return _NEIGHBOUR
+    if term in sentence.above:
+        return _ABOVE
+    return _ELSEWHERE if term in passage else 0.0

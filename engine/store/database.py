@@ -1,0 +1,160 @@
+"""Opens the database of the ledger; whatever is wrong with it is one sentence, and never shows a password."""
+
+import secrets
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from engine.errors import ConfigurationError, StoreError
+from engine.store import schema
+
+_SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
+_BUSY_SECONDS = 5
+
+
+class Database:
+    """An open database of either dialect: one engine, SQLite tuned for one writer and many readers."""
+
+    def __init__(self, engine: Engine, safe_url: str) -> None:
+        self.engine = engine
+        self.safe_url = safe_url
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the ledger is embedded."""
+        return self.engine.dialect.name == "sqlite"
+
+    @classmethod
+    def open(cls, url: str, *, migrate: bool | None = None) -> "Database":
+        """Open a database and see to its schema.
+
+        Args:
+            url: `sqlite:///FILE` (`?synchronous=full` survives power loss), a bare path, or `postgresql://...`.
+            migrate: bring the schema up to date; by default SQLite is, and PostgreSQL is only checked.
+
+        Raises:
+            ConfigurationError: the address is malformed or names what is not supported.
+            StoreError: the database cannot be opened, or its schema is not the one this engine needs.
+        """
+        parsed = _parse(url)
+        safe = parsed.render_as_string(hide_password=True)
+        try:
+            database = cls(_engine(parsed), safe)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(f"the database {safe} needs {error.name}: install flowledger[postgres]") from error
+        try:
+            with database.engine.connect() as connection:
+                connection.exec_driver_sql("SELECT 1")
+            if migrate is not False:
+                _see_to_schema(database, upgrade=database.is_sqlite if migrate is None else migrate)
+        except SQLAlchemyError as error:
+            database.close()
+            raise database.error(error) from error
+        except StoreError:
+            database.close()
+            raise
+        return database
+
+    def error(self, error: Exception) -> StoreError:
+        """Say in a sentence what the database refused, and how to mend it."""
+        cause = str(error.orig if isinstance(error, DBAPIError) and error.orig else error).strip()
+        first = cause.splitlines()[0] if cause else type(error).__name__
+        hint = next(
+            (hint for mark, hint in _HINTS.items() if mark in cause.lower()), "see to the database and try again"
+        )
+        return StoreError(f"the database {self.safe_url} cannot be used: {first}: {hint}")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+_HINTS = {
+    "unable to open database file": "create its folder, and see that it may be written",
+    "file is not a database": "it is another kind of file; name a new one",
+    "malformed": "the file is damaged; restore it from a backup",
+    "readonly": "see that the file and its folder may be written",
+    "locked": "another process holds it; stop that one or use PostgreSQL",
+    "disk": "make room on the disk",
+    "full": "make room on the disk",
+    "refused": "start the server, or mend host and port",
+    "password": "mend user and password",
+    "does not exist": "create it, or mend the name",
+}
+
+
+def _parse(url: str) -> URL:
+    text = url if "://" in url or url.startswith("sqlite:") else f"sqlite:///{url}"
+    try:
+        parsed = make_url(text)
+    except ArgumentError as error:
+        raise ConfigurationError(f"the database address cannot be read: write {_SUPPORTED}") from error
+    backend = parsed.get_backend_name()
+    if backend in {"postgres", "postgresql"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend == "sqlite":
+        return parsed.set(drivername="sqlite")
+    raise ConfigurationError(
+        f"the database address begins with {backend!r}, which is not supported: write {_SUPPORTED}"
+    )
+
+
+def _engine(url: URL) -> Engine:
+    try:
+        return _sqlite(url) if url.drivername == "sqlite" else create_engine(url, pool_pre_ping=True)
+    except NoSuchModuleError as error:
+        raise ConfigurationError(f"the database address names an unknown driver: write {_SUPPORTED}") from error
+    except ArgumentError as error:
+        raise ConfigurationError(f"the database address cannot be read: write {_SUPPORTED}") from error
+
+
+def _sqlite(url: URL) -> Engine:
+    options = dict(url.query)
+    synchronous = str(options.pop("synchronous", "normal")).lower()
+    if synchronous not in {"normal", "full"} or options:
+        raise ConfigurationError("a SQLite address takes one option: ?synchronous=normal or ?synchronous=full")
+    if url.database and url.database != ":memory:" and Path(url.database).is_dir():
+        raise ConfigurationError(f"the database {url.database} is a folder: name a file in it")
+    if url.database in (None, "", ":memory:"):
+        name = f"file:/flowledger-{secrets.token_hex(8)}?vfs=memdb"  # one memory for all connections of this engine
+
+        def connect() -> sqlite3.Connection:
+            return sqlite3.connect(name, uri=True, check_same_thread=False, timeout=_BUSY_SECONDS)
+
+        engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    else:
+        engine = create_engine(url.set(query={}), connect_args={"check_same_thread": False, "timeout": _BUSY_SECONDS})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None  # SQLAlchemy's own BEGIN, so that a writer takes its lock at once
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _see_to_schema(database: Database, *, upgrade: bool) -> None:
+    found = schema.current(database.engine)
+    if found == schema.HEAD:
+        return
+    if found is not None and found not in schema.revisions():
+        raise StoreError(
+            f"the database {database.safe_url} has the schema {found}, which this flowledger does not know: "
+            "it was written by a newer one, install that"
+        )
+    if not upgrade:
+        raise StoreError(
+            f"the database {database.safe_url} has the schema {found or 'of an empty database'} and this flowledger "
+            f"needs {schema.HEAD}: run `flowledger db upgrade`"
+        )
+    schema.upgrade(database.engine)

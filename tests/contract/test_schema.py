@@ -1,0 +1,74 @@
+"""Migrations lead to exactly the tables that the engine writes, on both dialects."""
+
+import threading
+from dataclasses import fields
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from engine import records
+from engine.errors import StoreError
+from engine.store import schema, tables
+from engine.store.database import Database
+
+
+def test_migrations_make_the_tables_that_are_declared(database_url):
+    database = Database.open(database_url, migrate=True)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection)
+        assert compare_metadata(context, tables.metadata) == []
+    assert schema.current(database.engine) == schema.HEAD
+    database.close()
+
+
+def test_the_head_is_the_last_migration_there_is():
+    assert max(schema.revisions()) == schema.HEAD
+
+
+def test_a_column_stands_for_each_field_of_a_record():
+    for name, record in {
+        "versions": records.VersionRecord,
+        "runs": records.RunRecord,
+        "steps": records.StepRecord,
+        "calls": records.CallRecord,
+        "verdicts": records.VerdictRecord,
+        "outcomes": records.OutcomeRecord,
+    }.items():
+        columns = {column.name for column in tables.metadata.tables[name].columns} - {"id"}
+        assert columns == {field.name for field in fields(record)}
+
+
+def test_postgresql_waits_for_the_upgrade_command(postgres_url):
+    with pytest.raises(StoreError, match="run `flowledger db upgrade`"):
+        Database.open(postgres_url)
+    Database.open(postgres_url, migrate=True).close()
+    Database.open(postgres_url).close()
+
+
+def test_a_newer_schema_is_left_alone(database_url):
+    if "memory" in database_url:
+        pytest.skip("a database in memory has no past")
+    database = Database.open(database_url, migrate=True)
+    with database.engine.connect().execution_options(writes=True) as connection, connection.begin():
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    database.close()
+    with pytest.raises(StoreError, match="has the schema 9999, which this flowledger does not know"):
+        Database.open(database_url)
+
+
+def test_many_may_open_a_fresh_database_at_once(tmp_path):
+    failures: list[Exception] = []
+
+    def open_it() -> None:
+        try:
+            Database.open(f"sqlite:///{tmp_path}/runs.db").close()
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=open_it) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
