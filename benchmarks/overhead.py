@@ -1,7 +1,7 @@
 """CPU per run of a five-node workflow: bare LangGraph, LangGraph with AsyncSqliteSaver, and flowledger with its ledger.
 
-The three do the same work in the same process, interleaved round by round; the least of the rounds is shown, which is the
-steadiest figure on a shared machine.
+The three do the same work in the same process, interleaved round by round; the least of the rounds is shown, which is
+the steadiest figure on a shared machine.
 
     uv run python benchmarks/overhead.py --runs 200 --rounds 5
 """

@@ -160,10 +160,14 @@ class App:
         return bounds
 
     async def close(self) -> None:
-        """Write what is queued and close the database."""
-        if self._ledger is not None:
-            await self._ledger.close()
-        self._ledger = self._runner = None
+        """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
+        bound = [model for models in self._bound.values() for model in models]
+        self._bound = {}
+        for model in bound:
+            await model.close()
+        ledger, self._ledger, self._runner = self._ledger, None, None
+        if ledger is not None:
+            await ledger.close()
 
     def _running(self) -> Runner:
         if self._runner is None:

@@ -6,6 +6,7 @@ interrupted.
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -37,14 +38,20 @@ cli.command("index")(index.index)
 cli.add_typer(db.commands, name="db")
 
 
-@cli.callback()
-def options(
-    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
-) -> None:
-    """Read the options before the command."""
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(engine_version())
         raise typer.Exit
+
+
+@cli.callback(help=HELP)
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Read the options that stand before the command."""
+    del version
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """How the command line shows things to people: results, tables and trees."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.tree import Tree
 
 from engine.records import CallRecord, RunRecord, StepRecord, VerdictRecord
@@ -14,7 +15,8 @@ from engine.runtime.events import Event, StepFinished, StepStarted, TextDelta, T
 from engine.runtime.result import RunResult
 from engine.usage import to_usd
 
-console = Console(highlight=False)
+_WIDE = 200  # what reads from a pipe wants whole rows
+console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 errors = Console(stderr=True, highlight=False)
 
 _COLOURS = {"succeeded": "green", "ok": "green", "running": "yellow", "cancelled": "yellow", "interrupted": "yellow"}
@@ -75,7 +77,8 @@ def _field(name: str, value: Any, *, alone: bool) -> str:
 
 def print_runs(runs: Sequence[RunRecord]) -> None:
     """Print runs as a table."""
-    table = Table("run", "workflow", "status", "began", "took", "calls", "tokens", "cost", box=None, pad_edge=False)
+    run_id = Column("run", min_width=32, no_wrap=True)
+    table = Table(run_id, "workflow", "status", "began", "took", "calls", "tokens", "cost", box=None, pad_edge=False)
     for run in runs:
         table.add_row(
             run.run_id,

@@ -9,7 +9,7 @@ from typing import Any, cast
 import re2
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from engine.models.options import Described, choose, options_of
+from engine.models.options import Described, choose, named_in, options_of
 from engine.models.passages import read
 from engine.models.quoting import DO_NOT_KNOW, quotes
 from engine.models.terms import terms
@@ -67,8 +67,8 @@ class _Filler:
 
     @classmethod
     def of(cls, schema: Schema, messages: Sequence[BaseMessage]) -> "_Filler":
-        human = [message.text for message in messages if isinstance(message, HumanMessage)]
-        described = Described.of([message.text for message in messages])
+        human = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
+        described = Described.of([str(message.text) for message in messages])
         asked = read(messages)
         quoted = " ".join(quote.text for quote in quotes(asked.question, asked.passages))
         subject = asked.question if asked.passages else described.without(human[-1] if human else "")
@@ -150,6 +150,10 @@ class _Filler:
             if fewest:
                 raise ValueError(f"the embedded model cannot fill {name!r}: its items are not described")
             return []
+        options = options_of(self._resolved(items, name))
+        named = [option for option in options if named_in(option, self.message, self.described)]
+        if options and len(named) >= fewest:
+            return named[: schema.get("maxItems")]
         if schema.get("uniqueItems") and fewest > 1:
             raise ValueError(f"the embedded model cannot fill {name!r}: it asks for several different items")
         return [self.value(items, name, depth + 1)] * max(1, fewest)

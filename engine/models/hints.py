@@ -35,6 +35,9 @@ _KINDS: Sequence[tuple[Any, Any]] = tuple(
         (r"(?i)\b(?:why|what (?:cause|reason|led)\w*|warum|wieso|pourquoi)\b|为什么|为何", _REASONS),
     )
 )
+_DEFINITION: Any = re2.compile(
+    r"(?i)^\W*(?:(?:an?|the|eine?|der|die|das)\s+)?\W*[\w-]+(?:\s+[\w-]+){0,3}\W*?(?::|\s(?:is|are|was|were|means|ist|sind)\b)"
+)
 _DEFINES: Any = re2.compile(r"(?i)^\W*(?:(?:what|who|was|wer) (?:is|are|was|were|ist|sind)|define|what does)\b")
 
 
@@ -46,3 +49,8 @@ def answered_by(question: str) -> list[Any]:
 def asks_for_definition(question: str) -> bool:
     """Tell whether a sentence that begins with the thing asked about is likely to answer."""
     return bool(_DEFINES.search(question))
+
+
+def defines(sentence: str) -> bool:
+    """Tell whether a sentence says of its first words what they are: `Run: one way through`, `A run is one way`."""
+    return bool(_DEFINITION.search(sentence))

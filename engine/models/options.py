@@ -68,6 +68,12 @@ def choose(options: Sequence[Any], message: str, described: Described, default: 
     return default if default in options else _left_over(options, described)
 
 
+def named_in(option: Any, message: str, described: Described) -> bool:
+    """Tell whether a message has a word of an option's name or description."""
+    said = set(terms(message))
+    return any(_presence(stem, said) for stem in _words(option, described))
+
+
 def _words(option: Any, described: Described) -> dict[str, float]:
     name = str(option)
     weights = dict.fromkeys(terms(described.words.get(name.lower(), "")), 1.0)

@@ -36,12 +36,12 @@ def read(messages: Sequence[BaseMessage]) -> Asked:
     The question is the last line that starts with `Question:` in the last human message that has one, else the last
     paragraph of the last human message. Passages are blocks that start with `[n] Title (source)`, counted from 1.
     """
-    said = [message.text for message in messages if isinstance(message, HumanMessage)]
+    said = [str(message.text) for message in messages if isinstance(message, HumanMessage)]
     question = _question(said)
     found: list[Passage] = []
     for message in messages:
         if isinstance(message, HumanMessage) or message.type == "system":
-            found += _passages(_before_question(message.text))
+            found += _passages(_before_question(str(message.text)))
     return Asked(question, tuple({passage.number: passage for passage in found}.values()))
 
 
@@ -68,8 +68,8 @@ def _passages(text: str) -> list[Passage]:
     for head in _HEAD.finditer(text):
         if int(head.group(1)) == len(heads) + 1:  # a number out of turn is part of a text
             heads.append(head)
-    ends = [head.start() for head in heads[1:]] + [len(text)]
-    return [_passage(head, text[head.end() : end].strip()) for head, end in zip(heads, ends, strict=True)]
+    ends = [*(head.start() for head in heads[1:]), len(text)]
+    return [_passage(head, text[head.end() : end].strip()) for head, end in zip(heads, ends, strict=False)]
 
 
 def _passage(head: Any, text: str) -> Passage:

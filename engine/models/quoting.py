@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 from engine.models.passages import Passage
 from engine.models.ranking import Ranked, Sentence, rank, sentences_of
+from engine.models.terms import is_unspaced
 
 DO_NOT_KNOW = "I do not know: none of the passages answers this."
 
 _LEAST_COVERED = 0.35  # the share of the question's information that an answer has to be about
+_LEAST_COVERED_UNSPACED = 0.25  # pairs of characters are often no words, so fewer of them are met
 _WORTH_ADDING = 0.5  # a second sentence scores at least this share of the first
 _NEXT_TO_IT = 1.4  # a sentence that stands beside the first is likelier to go on with the same
 _MOST_WORDS = 75
@@ -42,7 +44,8 @@ def quotes(question: str, passages: Sequence[Passage]) -> list[Quote]:
     """Choose the one or two sentences that answer the question, in reading order; none if nothing matches well."""
     sentences = sentences_of(passages)
     ranked = rank(question, sentences)
-    if not ranked or ranked[0].coverage < _LEAST_COVERED:
+    least = _LEAST_COVERED_UNSPACED if is_unspaced(question) else _LEAST_COVERED
+    if not ranked or ranked[0].coverage < least:
         return []
     chosen = [ranked[0].sentence, *_second(ranked)]
     chosen.sort(key=lambda sentence: sentence.place)
@@ -73,9 +76,9 @@ def _length(text: str) -> int:
 
 
 def _with_items(sentence: Sentence, sentences: Sequence[Sentence], chosen: Sequence[Sentence]) -> str:
-    """Add the list that a sentence leads up to."""
-    if not sentence.text.endswith(_LEADS_UP):
-        return sentence.text
+    """Add the code or the list that a sentence leads up to."""
+    if sentence.shows or not sentence.text.endswith(_LEADS_UP):
+        return f"{sentence.text} {sentence.shows}".rstrip()
     items: list[str] = []
     for following in sentences[sentence.place + 1 : sentence.place + 1 + _MOST_ITEMS]:
         beyond = _length(" ".join([*items, following.text])) > _MOST_WORDS

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from engine.models.hints import answered_by, asks_for_definition
+from engine.models.hints import answered_by, asks_for_definition, defines
 from engine.models.passages import Passage
 from engine.models.sentences import Kind, split, units
 from engine.models.terms import alike, terms
 
 _FITS_THE_KIND = 1.2  # a date where a date is asked for
-_BEGINS_WITH_IT = 1.2  # "A run is ..." where it is asked what a run is
+_BEGINS_WITH_IT, _DEFINES_IT = 1.2, 1.4  # "A run that ...", "A run is ..." where it is asked what a run is
 _ALIKE, _NEIGHBOUR, _ABOVE, _ELSEWHERE = 0.8, 0.4, 0.35, 0.15  # what a term of the question counts, by where it stands
 _IN_A_ROW = 0.5  # two terms that stand together in the question and in the sentence
 _KIND_WEIGHT: Mapping[Kind, float] = {"prose": 1.0, "item": 1.0, "row": 0.9, "code": 0.5}
@@ -25,6 +25,7 @@ class Sentence:
 
     Attributes:
         text: as it stands in the passage, without Markdown marks.
+        shows: the code that it leads up to; not searched.
         passage: the number of its passage.
         place: its place in the reading order of all passages.
         terms: its informative stems, in order.
@@ -34,6 +35,7 @@ class Sentence:
     """
 
     text: str
+    shows: str
     passage: int
     place: int
     terms: tuple[str, ...]
@@ -70,6 +72,7 @@ def sentences_of(passages: Iterable[Passage]) -> list[Sentence]:
             found.append(
                 Sentence(
                     text=text,
+                    shows=unit.shows if unit.text.endswith(text) else "",
                     passage=passage.number,
                     place=len(found),
                     terms=stems[index],
@@ -94,13 +97,14 @@ def rank(question: str, sentences: Sequence[Sentence]) -> list[Ranked]:
     definition = asks_for_definition(question)
     pairs = set(pairwise(asked))
     ranked: list[Ranked] = []
+    families = _families(weights, sentences)
     for sentence in sentences if weights else ():
-        score, coverage = _overlap(sentence, weights, whole[sentence.passage])
+        score, coverage = _overlap(sentence, weights, families, whole[sentence.passage])
         score += _in_a_row(sentence, weights, pairs)
-        score *= _KIND_WEIGHT[sentence.kind]
+        score, coverage = score * _KIND_WEIGHT[sentence.kind], coverage * _KIND_WEIGHT[sentence.kind]
         score *= _FITS_THE_KIND ** sum(1 for answered in hints if answered.search(sentence.text))
         if definition and sentence.terms and sentence.terms[0] in weights:
-            score *= _BEGINS_WITH_IT
+            score *= _DEFINES_IT if defines(sentence.text) else _BEGINS_WITH_IT
         score /= 1 + max(0, len(sentence.terms) - _LONG) / _LONG
         ranked.append(Ranked(sentence, score, coverage))
     return sorted(ranked, key=lambda one: (-one.score, one.sentence.place))
@@ -115,6 +119,12 @@ def _weights(asked: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, f
     return {term: math.log((size + 1) / (having[term] + 0.5)) for term in asked} if size else {}
 
 
+def _families(asked: Iterable[str], sentences: Sequence[Sentence]) -> dict[str, frozenset[str]]:
+    """Give for each term of the question the stems of the passages that are of its family."""
+    known = {stem for sentence in sentences for stem in sentence.terms}
+    return {term: frozenset(stem for stem in known if alike(term, stem)) for term in asked}
+
+
 def _by_passage(sentences: Sequence[Sentence]) -> dict[int, frozenset[str]]:
     whole: dict[int, set[str]] = {}
     for sentence in sentences:
@@ -127,7 +137,7 @@ def _overlap(sentence: Sentence, weights: Mapping[str, float], passage: frozense
     own = frozenset(sentence.terms)
     score = covered = 0.0
     for term, weight in weights.items():
-        share = _share(term, own, sentence, passage)
+        share = _ALIKE if families[term] & own and term not in own else _share(term, own, sentence, passage)
         score += share * weight
         covered += (1.0 if share >= _ABOVE else share) * weight
     return score, covered / sum(weights.values())
@@ -142,8 +152,6 @@ def _share(term: str, own: frozenset[str], sentence: Sentence, passage: frozense
     """Say how near a term stands: in the sentence, beside it, above it, or elsewhere in its passage."""
     if term in own:
         return 1.0
-    if any(alike(term, other) for other in own):
-        return _ALIKE
     if term in sentence.around:
         return _NEIGHBOUR
     if term in sentence.above:

@@ -56,6 +56,12 @@ class BoundModel:
     max_tokens_name: str = "max_tokens"
     says_why_it_ended: bool = False
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    connections: Any = None
+
+    async def close(self) -> None:
+        """Close the connections that were made for this model."""
+        if self.connections is not None:
+            await self.connections.aclose()
 
 
 def role_from_environment(role: str, environment: Mapping[str, str] = os.environ) -> Model | None:
@@ -116,6 +122,7 @@ def _bind_string(role: str, model: Model, spec: str) -> BoundModel:
         options.setdefault("api_key", os.environ.get(key_variable) or "none")  # local servers ask for no key
     elif key_variable not in os.environ and "api_key" not in options:
         raise ConfigurationError(f"the model of the role {role!r} ({spec}) has no key: set {key_variable}")
+    connections = _own_connections(provider, options)
     try:
         chat: BaseChatModel = client(**options)
     except Exception as error:
@@ -129,7 +136,18 @@ def _bind_string(role: str, model: Model, spec: str) -> BoundModel:
         max_tokens_name=max_tokens_name,
         says_why_it_ended=True,
         params=dict(model.params),
+        connections=connections,
     )
+
+
+def _own_connections(provider: str, options: dict[str, Any]) -> Any:
+    """Give the client a pool of its own; the vendor's is shared by the process and dies with its first event loop."""
+    if provider != "openai" or "http_async_client" in options:
+        return None
+    from openai import DefaultAsyncHttpxClient
+
+    options["http_async_client"] = DefaultAsyncHttpxClient()
+    return options["http_async_client"]
 
 
 def _bind_client(model: Model) -> BoundModel:

@@ -21,7 +21,6 @@ _MARKS = (
     (re2.compile(r"\*\*|__(?:\B|$)|(?:^|\B)__"), ""),
     (re2.compile(r"(^|[\s(])[*_]([^\s*_][^*_]*)[*_]"), r"\1\2"),
 )
-_SPACE: Any = re2.compile(r"\s+")
 _STOP: Any = re2.compile(
     r"[.!?\x{2026}]+[\"'\x{201D}\x{2019}\x{BB})\]]*\s+|[\x{3002}\x{FF01}\x{FF1F}\x{FF1B}]+[\x{300D}\x{300F}\x{201D}\x{FF09}]*"
 )
@@ -31,6 +30,7 @@ _ABBREVIATED: Any = re2.compile(
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec|\d{1,2})\.$"
 )
 _LONGEST_CODE = 300
+_LEADS_UP = (":", "\uff1a")
 
 
 @dataclass(slots=True)
@@ -41,11 +41,13 @@ class Unit:
         kind: what it is.
         text: its text in one line, without marks.
         heading: the heading above it.
+        shows: the code that its last sentence leads up to.
     """
 
     kind: Kind
     text: str
     heading: str = ""
+    shows: str = ""
 
 
 @dataclass(slots=True)
@@ -59,20 +61,21 @@ class _Reader:
     in_code: bool = False
 
     def end_unit(self) -> None:
-        text = " ".join(line.strip() for line in self.lines)
-        text = _SPACE.sub(" ", text).strip() if self.kind == "code" else plain(text)
-        self.lines = []
-        if text:
-            self._keep(text)
-        self.kind = "prose"
+        lines = [" ".join(line.split()) for line in self.lines if line.strip()]
+        if self.kind == "code":
+            self._keep_code(lines)
+        elif text := plain(" ".join(lines)):
+            self.units.append(Unit(self.kind, text, self.heading))
+        self.kind, self.lines = "prose", []
 
-    def _keep(self, text: str) -> None:
+    def _keep_code(self, lines: list[str]) -> None:
+        """Join code to the sentence that leads up to it; else every line stands for itself."""
         before = self.units[-1] if self.units else None
-        led_in = before is not None and before.text.endswith((":", "\uff1a"))
-        if before is not None and led_in and self.kind == "code" and len(text) <= _LONGEST_CODE:
-            before.text += f" `{text}`"  # what a sentence leads up to belongs to it
+        text = " ".join(lines)
+        if before is not None and before.text.endswith(_LEADS_UP) and 0 < len(text) <= _LONGEST_CODE:
+            before.shows = f"`{text}`"
             return
-        self.units.append(Unit(self.kind, text, self.heading))
+        self.units += [Unit("code", line, self.heading) for line in lines]
 
     def take(self, line: str) -> None:
         if _FENCE.match(line):
@@ -140,4 +143,4 @@ def plain(text: str) -> str:
     for index in range(0, len(parts), 2):
         for pattern, instead in _MARKS:
             parts[index] = pattern.sub(instead, parts[index])
-    return _SPACE.sub(" ", "`".join(parts)).strip()
+    return " ".join("`".join(parts).split())

@@ -14,8 +14,6 @@ from engine.records import RunStatus
 from engine.testing import StillClock
 from tests.flows import ask, line
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # the vendor's pooled sockets close when they like
-
 
 def draft(**fields) -> Generate:
     return Generate(model="large", prompt="Say {question}", into="answer", max_tokens=50, **fields)
@@ -111,7 +109,7 @@ async def test_a_refusal_is_reported_at_once(llmock, code, kind):
 
 
 async def test_a_hang_ends_at_the_time_out_and_is_charged_at_its_reservation(llmock):
-    llmock.delay(30, times=1)
+    llmock.delay(2, times=1)
     async with app_over(llmock, line(("draft", draft(call_seconds=0.5)))) as app:
         result = await app.run("line", {"question": "q"})
         hung, fine = await app.ledger.calls(result.run_id)

@@ -1,0 +1,42 @@
+"""The command line as a user has it, run inside the test."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from engine.cli.main import main
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def flowledger(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Ran]:
+    """Run `flowledger` in a folder of its own, over the app of the tests."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWLEDGER_APP", "tests.cli_app:app")
+    monkeypatch.setenv("FLOWLEDGER_DATABASE", f"sqlite:///{tmp_path}/runs.db")
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+
+    def run(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["flowledger", *arguments])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code if isinstance(ended.code, int) else 1
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return run

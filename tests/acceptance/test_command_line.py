@@ -1,0 +1,107 @@
+"""The command line: run a workflow, look at it, add up what it cost."""
+
+import json
+import sys
+from io import StringIO
+
+import pytest
+
+
+def test_a_run_prints_one_object_for_programs(flowledger):
+    ran = flowledger("run", "ask", "question=How long do refunds take?", "--json", "--tenant", "acme", "--user", "u1")
+    assert ran.code == 0
+    result = json.loads(ran.out)
+    assert list(result) == [
+        "run_id",
+        "workflow",
+        "version",
+        "status",
+        "output",
+        "error",
+        "usage",
+        "cost_usd",
+        "steps",
+        "calls",
+        "duration_s",
+    ]
+    assert result["output"]["answer"] == "good enough"
+    assert result["usage"] == {"input_tokens": 10, "output_tokens": 5}
+    assert result["cost_usd"] == "0.000015"
+    assert ran.err == ""
+
+
+def test_a_run_prints_its_output_for_people_and_how_it_went_beside_it(flowledger):
+    ran = flowledger("run", "say", "question=hi", "--no-stream")
+    assert "a good answer" in ran.out
+    assert "succeeded" in ran.err
+    assert "succeeded" not in ran.out
+
+
+def test_a_streamed_run_shows_steps_and_text_as_they_come(flowledger):
+    ran = flowledger("run", "ask", "question=refunds", "--stream")
+    assert "good enough" in ran.out
+    assert ran.out.count("good enough") == 1
+    assert [name for name in ("find", "draft", "check") if name in ran.err] == ["find", "draft", "check"]
+
+
+def test_the_input_may_come_from_a_file_or_from_standard_input(flowledger, tmp_path, monkeypatch):
+    (tmp_path / "input.json").write_text('{"question": "from the file", "count": 3}')
+    ran = flowledger("run", "say", "--input", "input.json", "count=4", "--json")
+    assert json.loads(ran.out)["output"]["question"] == "from the file"
+    assert json.loads(ran.out)["output"]["count"] == 4
+    monkeypatch.setattr(sys, "stdin", StringIO('{"question": "from outside"}'))
+    assert json.loads(flowledger("run", "say", "--input", "-", "--json").out)["output"]["question"] == "from outside"
+
+
+def test_runs_are_listed_and_shown(flowledger):
+    run_id = json.loads(flowledger("run", "ask", "question=refunds", "--json").out)["run_id"]
+    flowledger("run", "tool-raises", "question=q")
+    listed = flowledger("runs", "--since", "1d")
+    assert run_id in listed.out
+    assert "tool-raises" in listed.out
+    failed = json.loads(flowledger("runs", "--status", "failed", "--json").out)
+    assert [run["workflow"] for run in failed] == ["tool-raises"]
+    shown = flowledger("show", run_id[-10:])
+    for part in (
+        "find",
+        "retrieval tests.flows:search",
+        "draft",
+        "chat large = engine:scripted",
+        "10 + 5 tokens",
+        "$0.000015",
+    ):
+        assert part in shown.out, part
+    whole = json.loads(flowledger("show", run_id, "--json", "--payloads").out)
+    assert [step["node_name"] for step in whole["steps"]] == ["find", "draft", "check"]
+    assert {"answer": "good enough"} in whole["payloads"].values()
+
+
+def test_costs_are_added_up(flowledger):
+    flowledger("run", "say", "question=q", "--tenant", "acme")
+    table = flowledger("cost", "--by", "tenant,model")
+    assert "acme" in table.out
+    assert "$0.000015" in table.out
+    (row,) = json.loads(flowledger("cost", "--by", "workflow", "--json").out)
+    assert (row["workflow"], row["calls"], row["cost_usd"]) == ("say", 1, "0.000015")
+
+
+def test_workflows_are_checked_with_their_worst_case(flowledger):
+    facts = json.loads(flowledger("check", "say", "--json").out)
+    assert facts[0]["model_calls"] == 2
+    assert "say (good)" not in facts[0]["unbounded"] or facts[0]["worst_case_usd"] is None
+    assert "unbounded: no length or price known for node (good)" in flowledger("check", "say").out
+    assert flowledger("check", "say", "--mermaid").out.startswith("flowchart TD")
+
+
+def test_the_ledger_says_where_it_is(flowledger):
+    flowledger("run", "say", "question=q")
+    facts = json.loads(flowledger("db", "status", "--json").out)
+    assert facts["schema"] == facts["needed"]
+    assert "the schema was up to date" in flowledger("db", "upgrade").out
+    fresh = flowledger("db", "status", "--json", "--database", "sqlite:///fresh.db")
+    assert json.loads(fresh.out)["schema"] is None
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
+def test_help_and_version_are_there(flowledger, arguments):
+    assert flowledger(*arguments).code == 0

@@ -1,0 +1,71 @@
+"""An app for tests of the command line: every workflow in it goes wrong, or right, in one way."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from engine.app import App
+from engine.definition.policies import Budget, Retry
+from engine.models.roles import Model
+from engine.nodes.call_tool import CallTool
+from engine.nodes.generate import Generate
+from engine.testing import ScriptedModel
+from engine.usage import Price
+from tests.flows import ask, line
+
+
+class Choice(BaseModel):
+    """What a model is asked to choose."""
+
+    route: Literal["left", "right"]
+
+
+def raises(question: str) -> str:
+    """Raise."""
+    raise RuntimeError("the disk is gone")
+
+
+def returns_bytes(question: str) -> Any:
+    """Return what JSON cannot hold."""
+    return object()
+
+
+def draft(role: str, **fields: object) -> Generate:
+    return Generate(model=role, prompt="{question}", into="answer", max_tokens=50, retry=Retry(attempts=1), **fields)
+
+
+def workflow(name: str, node: object, **fields: object):
+    return line(("node", node), name=name, **fields)
+
+
+def said(*script: object) -> Model:
+    return Model(ScriptedModel(script=list(script)), price=Price(input="1", output="1"))
+
+
+app = App(
+    workflows=[
+        ask(),
+        workflow("say", draft("good")),
+        workflow(
+            "nonsense",
+            Generate(model="nonsense", prompt="{question}", into={"route": "route"}, max_tokens=50, output=Choice),
+        ),
+        workflow("tool-raises", CallTool(tool=raises, args={"question": "question"}, into="ticket")),
+        workflow("tool-returns", CallTool(tool=returns_bytes, args={"question": "question"}, into="ticket")),
+        workflow("poor", draft("good"), budget=Budget(tokens=5)),
+        workflow("keyless", draft("keyless")),
+        workflow("misspelt", draft("misspelt")),
+        workflow("unreachable", draft("unreachable")),
+        workflow("roleless", draft("nobody")),
+        workflow("unpriced", draft("unpriced"), budget=Budget(usd="1")),
+    ],
+    models={
+        "large": said("good enough"),
+        "good": said("a good answer"),
+        "nonsense": said("blah blah"),
+        "keyless": "openai:gpt-5-mini",
+        "misspelt": "gpt-5-mini",
+        "unreachable": Model("openai:gpt-5-mini", base_url="http://127.0.0.1:9/v1"),
+        "unpriced": ScriptedModel(script=["fine"]),
+    },
+)
