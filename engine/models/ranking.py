@@ -14,6 +14,7 @@ from engine.models.terms import alike, terms
 _FITS_THE_KIND = 1.2  # a date where a date is asked for
 _BEGINS_WITH_IT, _DEFINES_IT = 1.2, 1.4  # "A run that ...", "A run is ..." where it is asked what a run is
 _ALIKE, _NEIGHBOUR, _ABOVE, _ELSEWHERE = 0.8, 0.4, 0.35, 0.15  # what a term of the question counts, by where it stands
+_MOST_TERMS = 64  # what follows in a long question adds time and hardly any meaning
 _IN_A_ROW = 0.5  # two terms that stand together in the question and in the sentence
 _KIND_WEIGHT: Mapping[Kind, float] = {"prose": 1.0, "item": 1.0, "row": 0.9, "code": 0.5}
 _LONG = 45  # terms; a longer sentence says too much to be an answer
@@ -90,7 +91,7 @@ def _parts(kind: Kind, text: str) -> Iterable[str]:
 
 def rank(question: str, sentences: Sequence[Sentence]) -> list[Ranked]:
     """Score sentences against a question, best first; equal scores stay in reading order."""
-    asked = terms(question)
+    asked = terms(question)[:_MOST_TERMS]
     weights = _weights(asked, sentences)
     whole = _by_passage(sentences)
     hints = answered_by(question)
@@ -132,12 +133,17 @@ def _by_passage(sentences: Sequence[Sentence]) -> dict[int, frozenset[str]]:
     return {number: frozenset(found) for number, found in whole.items()}
 
 
-def _overlap(sentence: Sentence, weights: Mapping[str, float], passage: frozenset[str]) -> tuple[float, float]:
+def _overlap(
+    sentence: Sentence,
+    weights: Mapping[str, float],
+    families: Mapping[str, frozenset[str]],
+    passage: frozenset[str],
+) -> tuple[float, float]:
     """Give the weight of the terms in and near a sentence, and the share of the question that they cover."""
     own = frozenset(sentence.terms)
     score = covered = 0.0
     for term, weight in weights.items():
-        share = _ALIKE if families[term] & own and term not in own else _share(term, own, sentence, passage)
+        share = 1.0 if term in own else _ALIKE if families[term] & own else _share(term, sentence, passage)
         score += share * weight
         covered += (1.0 if share >= _ABOVE else share) * weight
     return score, covered / sum(weights.values())
@@ -148,10 +154,8 @@ def _in_a_row(sentence: Sentence, weights: Mapping[str, float], pairs: set[tuple
     return _IN_A_ROW * sum((weights[first] + weights[second]) / 2 for first, second in together)
 
 
-def _share(term: str, own: frozenset[str], sentence: Sentence, passage: frozenset[str]) -> float:
-    """Say how near a term stands: in the sentence, beside it, above it, or elsewhere in its passage."""
-    if term in own:
-        return 1.0
+def _share(term: str, sentence: Sentence, passage: frozenset[str]) -> float:
+    """Say how near a term stands to a sentence: beside it, above it, or elsewhere in its passage."""
     if term in sentence.around:
         return _NEIGHBOUR
     if term in sentence.above:

@@ -63,9 +63,7 @@ answer_docs = Workflow(
             retry=Retry(attempts=4),
             fallback="draft-small",
         ),
-        "draft-small": Generate(
-            model="small", prompt=Prompt.file("prompts/answer.md"), into="answer", max_tokens=300
-        ),
+        "draft-small": Generate(model="small", prompt=Prompt.file("prompts/answer.md"), into="answer", max_tokens=300),
         "check": Validate(
             check=[Citations(of="answer", sources="passages")],
             into="verdict",

@@ -1,0 +1,30 @@
+"""MaxLength: no text is longer than it may be."""
+
+import re2
+from pydantic import Field
+
+from engine import Action, GuardItem, Guardrail, Verdict
+
+_ENDS = re2.compile(r"[.!?。！？][\"'”)\]]*\s")  # noqa: RUF001
+
+
+class MaxLength(Guardrail):
+    """Turns down a text of too many characters, or cuts it at the end of a sentence (action fix)."""
+
+    characters: int = Field(ge=1)
+    """The most characters of one text."""
+    action: Action = Action.BLOCK
+    """What is done about a longer text; fix cuts it."""
+
+    def check_text(self, text: str, item: GuardItem) -> Verdict:
+        """Measure one text."""
+        if len(text) <= self.characters:
+            return Verdict(action=Action.ALLOW)
+        reason = f"{item.path or 'the text'} has {len(text):,} characters, and {self.characters:,} are allowed"
+        return Verdict(action=self.action, reason=reason, value=self._cut(text) if self.action is Action.FIX else None)
+
+    def _cut(self, text: str) -> str:
+        """Cut at the last end of a sentence that leaves at least half, else where the limit is."""
+        head = text[: self.characters]
+        ends = [match.end() for match in _ENDS.finditer(head)]
+        return head[: ends[-1]].rstrip() if ends and ends[-1] >= self.characters // 2 else head

@@ -1,0 +1,103 @@
+"""Fold text so that disguises fall off, and lead every place in it back to the original."""
+# ruff: noqa: RUF001 - look-alikes are what this file is about
+
+import unicodedata
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+# By the eye, not by the ear: Cyrillic er is a p. Both cases become what the capital looks like, so that they stay equal.
+_CYRILLIC = "аa вb еe ѕs іi јj кk мm нh оo рp сc тt уy хx ѵv һh ԁd ԛq ԝw ӏl ғf қk ҝk ңh ҳx ұy үy ҽe ԍg ьb зz"
+_GREEK = "αa βb εe ζz ηn ιi κk νv οo ρp τt υu χx ϲc ϳj Νn Ηh Μm Τt Ρp Υy Χx Ζz Βb Εe Ιi Κk Οo Αa"
+_LATIN = "ıi ɑa ɡg ɩi ɪi ʏy ʀr ɴn ʟl ʙb ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz øo łl đd ħh ŧt ƙk ƴy ƅb"
+_OTHERS = 'օo սu ոn հh ցg ӕæ ꓲl ǀl ∣| ⁄/ ∕/ ‐- ‑- ‒- –- —- ―- −- ‘\' ’\' ‚\' ‛\' ′\' “" ”" „" ‟" ″" «" »" 。. ｡.'
+_LOOK_ALIKES = {pair[0]: pair[1] for pair in f"{_CYRILLIC} {_GREEK} {_LATIN} {_OTHERS}".split()}
+
+_REMOVED_CATEGORIES = {"Cf", "Cc", "Co", "Cn"}
+_REMOVED = {"\u115f", "\u1160", "\u3164", "\uffa0", "\u034f", "\u2800", "\u17b4", "\u17b5"}  # letters without ink
+_FIRST_ACCENT, _LAST_ACCENT = "\u0300", "\u036f"
+_FIRST_VARIANT, _LAST_VARIANT = "\ufe00", "\ufe0f"
+
+
+def _fold_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if character == "\n" or category == "Zl" or category == "Zp":
+        return "\n"
+    if category == "Cs":
+        return "\ufffd"
+    if character.isspace():
+        return " "
+    if category in _REMOVED_CATEGORIES or character in _REMOVED or _FIRST_VARIANT <= character <= _LAST_VARIANT:
+        return ""
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    parts = unicodedata.normalize("NFKD", _LOOK_ALIKES.get(character, character))
+    plain = "".join(part for part in parts if not _FIRST_ACCENT <= part <= _LAST_ACCENT)
+    if not plain:
+        return ""
+    alike = "".join(_LOOK_ALIKES.get(part, part) for part in unicodedata.normalize("NFC", plain))
+    return "".join(_LOOK_ALIKES.get(part, part) for part in alike.casefold()).strip() or " "
+
+
+class _Folds(dict[int, str]):
+    """What each character becomes, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        folded = self[code] = _fold_character(chr(code))
+        return folded
+
+
+_FOLDS = _Folds()
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Folded text and the way back to the text that it was made of."""
+
+    text: str
+    original: str
+    one_line: bool = True
+    """Whether runs of white space, line breaks too, have become one space."""
+
+    @cached_property
+    def offsets(self) -> Sequence[int]:
+        """Where each character of the folded text stood in the original."""
+        if self.original.isascii() and len(self.original) == len(self.text):
+            return array("L", range(len(self.text)))
+        offsets = array("L")
+        in_gap = self.one_line  # white space at the start is left out
+        for at, character in enumerate(self.original):
+            folded = _FOLDS[ord(character)]
+            if self.one_line and folded and folded.isspace():
+                if not in_gap:
+                    offsets.append(at)
+                in_gap = True
+                continue
+            in_gap = in_gap and not folded
+            for _ in folded:
+                offsets.append(at)
+        return offsets[: len(self.text)]
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Give where a stretch of the folded text stands in the original, with the marks that belong to it."""
+        if start >= end:
+            at = self.offsets[start] if start < len(self.offsets) else len(self.original)
+            return at, at
+        last = self.offsets[end - 1] + 1
+        while last < len(self.original) and not _FOLDS[ord(self.original[last])]:
+            last += 1
+        return self.offsets[start], last
+
+
+def fold(text: str, *, one_line: bool = True) -> Folded:
+    """Fold a text: compatibility forms, case, accents and look-alikes are levelled, what is invisible is removed.
+
+    It takes time in proportion to the text. Lone surrogates become U+FFFD, so that the result can be encoded.
+
+    Args:
+        text: any text.
+        one_line: whether runs of white space, line breaks too, become one space.
+    """
+    folded = text.translate(_FOLDS)
+    return Folded(" ".join(folded.split()) if one_line else folded, text, one_line)

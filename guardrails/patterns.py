@@ -1,0 +1,50 @@
+"""Patterns that take linear time on any text: the one door to RE2 in this package."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import re2
+
+_re2 = cast("Any", re2)
+_MEMORY = 256 * 1024 * 1024  # a bound for the automaton, not what it takes at rest: 64 rules stay below 5 MB
+
+
+def _options() -> Any:
+    options = _re2.Options()
+    options.never_capture = True  # without groups RE2 needs no backtracking state
+    options.max_mem = _MEMORY
+    options.log_errors = False
+    return options
+
+
+class Pattern:
+    """A pattern that is searched for in folded text; it may not look around or refer back."""
+
+    def __init__(self, pattern: str) -> None:
+        self._compiled = _re2.compile(pattern, _options())
+
+    def spans(self, text: str) -> Iterator[tuple[int, int]]:
+        """Give where it occurs, from left to right, without overlaps."""
+        return (cast("tuple[int, int]", found.span()) for found in self._compiled.finditer(text))
+
+    def found_in(self, text: str) -> bool:
+        """Say whether it occurs."""
+        return self._compiled.search(text) is not None
+
+    def is_all_of(self, text: str) -> bool:
+        """Say whether the whole text is one occurrence."""
+        return self._compiled.fullmatch(text) is not None
+
+
+class PatternSet:
+    """Many patterns that are searched for in one pass."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self._set = _re2.Set.SearchSet(_options())
+        for pattern in patterns:
+            self._set.Add(pattern)
+        self._set.Compile()
+
+    def found_in(self, text: str) -> list[int]:
+        """Give the numbers of those that occur, in their order."""
+        return sorted(cast("list[int]", self._set.Match(text) or []))

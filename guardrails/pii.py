@@ -1,0 +1,73 @@
+"""Pii: masks, cuts out or refuses personal data that can be told by its form."""
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import Field
+
+from engine import Action, DefinitionError, GuardItem, Guardrail, Span, Verdict
+from guardrails.normalise import fold
+from guardrails.personal_data import FINDERS, Found, Kind, without_overlaps
+
+_NAMES = {
+    "card": "card number",
+    "iban": "IBAN",
+    "email": "e-mail address",
+    "ip": "IP address",
+    "phone": "phone number",
+}
+
+
+class Pii(Guardrail):
+    """Finds cards, IBANs, e-mail addresses, IP addresses and phone numbers, in disguise too.
+
+    Cards and IBANs must agree with their check digits. Names, street addresses, dates and national ids are not found:
+    that takes a model, which this guardrail does not have.
+    """
+
+    action: Literal["mask", "redact", "block", "flag"] = "mask"
+    """What is done: [EMAIL] in its place, nothing in its place, the run ends, or it is only written down."""
+    kinds: tuple[Kind, ...] = Field(("card", "iban", "email", "ip", "phone"), min_length=1)
+    """What is looked for."""
+    regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "IN")
+    """Countries whose way to write phone numbers without a country code is known, as two letters."""
+    allow: tuple[str, ...] = ()
+    """Texts that may stay, as in 'help@acme.com', or with all addresses of a domain, '@acme.com'."""
+
+    def check_text(self, text: str, item: GuardItem) -> Verdict:
+        """Say where personal data stands in a text."""
+        folded = fold(text, one_line=False)
+        allowed = tuple(_bare(fold(one).text) for one in self.allow)
+        found = [one for one in self._find(folded.text) if not _may_stay(folded.text[one.start : one.end], allowed)]
+        if not found:
+            return Verdict(action=Action.ALLOW)
+        spans = (folded.span(one.start, one.end) for one in found)
+        return Verdict(
+            action=Action(self.action),
+            reason=_sentence(found),
+            score=1.0 if any(one.checked for one in found) else 0.9,
+            spans=tuple(
+                Span(start=start, end=end, label=one.kind.upper())
+                for one, (start, end) in zip(found, spans, strict=True)
+            ),
+        )
+
+    def _find(self, text: str) -> list[Found]:
+        return without_overlaps(one for kind in self.kinds for one in FINDERS[kind](text, self.regions))
+
+
+def _bare(text: str) -> str:
+    return text.replace(" ", "").replace("-", "")
+
+
+def _may_stay(text: str, allowed: tuple[str, ...]) -> bool:
+    return any(_bare(text) == one or (one.startswith("@") and _bare(text).endswith(one)) for one in allowed)
+
+
+def _sentence(found: list[Found]) -> str:
+    counts = Counter(one.kind for one in found)
+    kinds = [
+        f"{count} {_NAMES[kind]}{'es' * (_NAMES[kind][-1] == 's') or 's' if count > 1 else ''}"
+        for kind, count in counts.items()
+    ]
+    return f"the text holds {' and '.join(kinds)}"
