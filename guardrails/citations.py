@@ -65,13 +65,14 @@ class Citations(Guardrail):
         return item.state.get(name)
 
     def _faults(self, answer: str, passages: Sequence[Any]) -> list[str]:
-        by_id = {str(number): passage for number, passage in enumerate(passages, 1)}
-        by_id |= {str(one["id"]): one for one in passages if isinstance(one, Mapping) and "id" in one}
+        by_id: dict[str, Any] = {str(number): passage for number, passage in enumerate(passages, 1)}
+        with_ids = [cast("Mapping[str, Any]", one) for one in passages if isinstance(one, Mapping) and "id" in one]
+        by_id |= {str(one["id"]): one for one in with_ids}
         cited = _cited(answer, by_id)
         faults = [f"it cites [{name}], which is not among the sources" for name in cited if name not in by_id]
         if self.require and not cited:
             return ["it cites no source"]
-        texts = _folded(" ".join(_text(by_id[name]) for name in cited if name in by_id))
+        texts = _folded(" ".join([_text(by_id[name]) for name in cited if name in by_id]))
         if cited:
             faults += _faults_of_quotes(answer, texts) + _faults_of_figures(_MARK.sub(" ", answer), texts)
         return faults
@@ -108,7 +109,7 @@ def _faults_of_figures(answer: str, texts: str) -> list[str]:
 def _figure(text: str) -> str:
     """Fold thousands separators and trailing zeros: 1,000 is 1000, and 2.50 is 2.5."""
     whole, point, part = text.rpartition(".")
-    if not point or "," in part or len(part) == 3 and not whole.startswith("0"):
+    if not point or "," in part or (len(part) == 3 and not whole.startswith("0")):
         return text.replace(",", "").replace(".", "")
     return f"{whole.replace(',', '')}.{part.rstrip('0')}".rstrip(".")
 

@@ -47,7 +47,7 @@ class Injection(Guardrail):
 
     action: Literal["block", "flag", "drop"] | None = None
     """What is done; by default passages and tool outputs are dropped, outputs are flagged, and all else is blocked."""
-    threshold: float = Field(1.0, gt=0)
+    threshold: float = Field(default=1.0, gt=0)
     """How much weight the marks in one stretch of text must reach; a single clear mark weighs 1."""
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import jsonschema_rs
 
@@ -13,14 +13,15 @@ _LONGEST_REASON = 300
 
 
 class JsonSchema(Guardrail):
-    """Validates each field of what it looks at; texts are read as JSON first. All drafts; remote schemas are never fetched.
+    """Validates each field of what it looks at; texts are read as JSON first.
 
+    All drafts are known; remote schemas are never fetched.
     It says whether the value fits, not whether what it says is true.
     """
 
     document: dict[str, Any]
     """The JSON Schema."""
-    action: Action = Action.REASK
+    action: Literal["reask", "block", "flag"] = "reask"
     """What is done about a value that does not fit."""
 
     def model_post_init(self, context: Any, /) -> None:
@@ -50,10 +51,12 @@ class JsonSchema(Guardrail):
             try:
                 value = json.loads(value)
             except (ValueError, RecursionError) as error:
-                return [(path, Verdict(action=self.action, reason=f"it is not JSON: {error}"[:_LONGEST_REASON]))]
+                return [
+                    (path, Verdict(action=Action(self.action), reason=f"it is not JSON: {error}"[:_LONGEST_REASON]))
+                ]
         error = next(iter(self._validator.iter_errors(value)), None)
         if error is None:
             return []
         at = "/".join(str(part) for part in error.instance_path)
         where = f"at /{at}: " if at else ""
-        return [(path, Verdict(action=self.action, reason=f"{where}{error.message}"[:_LONGEST_REASON]))]
+        return [(path, Verdict(action=Action(self.action), reason=f"{where}{error.message}"[:_LONGEST_REASON]))]

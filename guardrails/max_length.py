@@ -1,5 +1,7 @@
 """MaxLength: no text is longer than it may be."""
 
+from typing import Literal
+
 import re2
 from pydantic import Field
 
@@ -13,7 +15,7 @@ class MaxLength(Guardrail):
 
     characters: int = Field(ge=1)
     """The most characters of one text."""
-    action: Action = Action.BLOCK
+    action: Literal["block", "fix", "flag"] = "block"
     """What is done about a longer text; fix cuts it."""
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
@@ -21,10 +23,12 @@ class MaxLength(Guardrail):
         if len(text) <= self.characters:
             return Verdict(action=Action.ALLOW)
         reason = f"{item.path or 'the text'} has {len(text):,} characters, and {self.characters:,} are allowed"
-        return Verdict(action=self.action, reason=reason, value=self._cut(text) if self.action is Action.FIX else None)
+        return Verdict(
+            action=Action(self.action), reason=reason, value=self._cut(text) if self.action == "fix" else None
+        )
 
     def _cut(self, text: str) -> str:
         """Cut at the last end of a sentence that leaves at least half, else where the limit is."""
         head = text[: self.characters]
-        ends = [match.end() for match in _ENDS.finditer(head)]
+        ends: list[int] = [match.end() for match in _ENDS.finditer(head)]
         return head[: ends[-1]].rstrip() if ends and ends[-1] >= self.characters // 2 else head

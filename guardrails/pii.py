@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine import Action, DefinitionError, GuardItem, Guardrail, Span, Verdict
+from engine import Action, GuardItem, Guardrail, Span, Verdict
 from guardrails.normalise import fold
 from guardrails.personal_data import FINDERS, Found, Kind, without_overlaps
 
@@ -27,7 +27,7 @@ class Pii(Guardrail):
 
     action: Literal["mask", "redact", "block", "flag"] = "mask"
     """What is done: [EMAIL] in its place, nothing in its place, the run ends, or it is only written down."""
-    kinds: tuple[Kind, ...] = Field(("card", "iban", "email", "ip", "phone"), min_length=1)
+    kinds: tuple[Kind, ...] = Field(default=("card", "iban", "email", "ip", "phone"), min_length=1)
     """What is looked for."""
     regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "IN")
     """Countries whose way to write phone numbers without a country code is known, as two letters."""

@@ -1,6 +1,7 @@
 """flowledger check: every workflow of the app with its version, graph and worst case."""
 
 import json
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
@@ -40,13 +41,14 @@ def _facts(app: App, workflow: Workflow) -> dict[str, Any]:
     known = [cost for _, cost in calls if cost is not None]
     graph = to_usd(sum(known)) if len(known) == len(calls) else None
     unbounded = [f"{call.node} ({call.role})" for call, cost in calls if cost is None]
-    limits = [usd for usd in (graph, workflow.budget.usd) if usd is not None]
+    budget = None if workflow.budget.usd is None else Decimal(workflow.budget.usd)
+    limits = [usd for usd in (graph, budget) if usd is not None]
     return {
         "workflow": workflow.name,
         "version": workflow.version,
         "nodes": len(workflow.nodes),
         "model_calls": sum(call.calls for call, _ in calls),
-        "budget_usd": None if workflow.budget.usd is None else f"{workflow.budget.usd:f}",
+        "budget_usd": None if budget is None else f"{budget:f}",
         "graph_usd": None if graph is None else f"{graph:f}",
         "worst_case_usd": f"{min(limits):f}" if limits else None,
         "unbounded": unbounded,

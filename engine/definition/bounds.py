@@ -1,10 +1,8 @@
 """How much a run can do at the most, read off the definition: loops times attempts times caps."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from engine.definition.workflow import Workflow
+from engine.definition.shape import Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +24,7 @@ class CallBound:
     max_input_tokens: int | None
 
 
-def visits(workflow: "Workflow") -> dict[str, int]:
+def visits(workflow: Shape) -> dict[str, int]:
     """Give the most visits of each node in one run.
 
     Outside loops a node is visited once. Between two visits of the bounded nodes of a loop, its other nodes are
@@ -41,7 +39,7 @@ def visits(workflow: "Workflow") -> dict[str, int]:
     return most
 
 
-def model_calls(workflow: "Workflow") -> list[CallBound]:
+def model_calls(workflow: Shape) -> list[CallBound]:
     """Give the most model calls of each node in one run."""
     most = visits(workflow)
     return [

@@ -3,10 +3,11 @@
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
-from typing import Annotated, Any, Self, cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     PlainSerializer,
@@ -72,6 +73,11 @@ def source_of(target: Any) -> str:
         return inspect.getsource(code)
     except (OSError, TypeError):
         return str(code.__qualname__)
+
+
+Item = TypeVar("Item")
+Many = Annotated[Sequence[Item], AfterValidator(tuple)]
+"""A field for several values: give any sequence; it is kept as a tuple."""
 
 
 class CodePath(str):

@@ -3,22 +3,20 @@
 import enum
 from collections.abc import Iterable, Mapping
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, Literal, Union, cast, get_args, get_origin
 
 import re2
 
 from engine.definition.edges import END, START, branch_key
 from engine.definition.fits import can_hold, show
 from engine.definition.graph import Choice, Fork, Graph
+from engine.definition.shape import Shape
 from engine.definition.state import Replace, State, fields_of
-
-if TYPE_CHECKING:
-    from engine.definition.workflow import Workflow
 
 _NAME = re2.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
 
-def faults_in(workflow: "Workflow") -> list[str]:
+def faults_in(workflow: Shape) -> list[str]:
     """Give every fault of a workflow."""
     faults = [*_names(workflow), *workflow.graph.faults, *_edges(workflow), *_fields(workflow)]
     if not faults:  # the shape of a graph says something only once its names are right
@@ -26,7 +24,7 @@ def faults_in(workflow: "Workflow") -> list[str]:
     return faults
 
 
-def _names(workflow: "Workflow") -> Iterable[str]:
+def _names(workflow: Shape) -> Iterable[str]:
     for name in [workflow.name, *workflow.nodes]:
         if not _NAME.fullmatch(name):
             yield f"{name!r} is not a name: use lower-case letters, digits and single hyphens, as in 'answer-docs'"
@@ -37,7 +35,7 @@ def _names(workflow: "Workflow") -> Iterable[str]:
             yield f"output names {name!r}, {_no_field(workflow.state)}"
 
 
-def _edges(workflow: "Workflow") -> Iterable[str]:
+def _edges(workflow: Shape) -> Iterable[str]:
     known = {*workflow.nodes, END}
     if START not in workflow.graph.routes:
         yield "no edge leaves START: begin with Chain(START, ...)"
@@ -91,7 +89,7 @@ def possible_values(annotation: Any) -> set[str] | None:
     return None
 
 
-def _fields(workflow: "Workflow") -> Iterable[str]:
+def _fields(workflow: Shape) -> Iterable[str]:
     fields = fields_of(workflow.state)
     for name, node in workflow.nodes.items():
         for read in node.reads:
@@ -106,7 +104,7 @@ def _fields(workflow: "Workflow") -> Iterable[str]:
             yield f"{name!r}: {fault}"
 
 
-def _fallbacks(workflow: "Workflow") -> Iterable[str]:
+def _fallbacks(workflow: Shape) -> Iterable[str]:
     for name, target in workflow.graph.fallbacks.items():
         if target not in workflow.nodes:
             yield f"{name!r} falls back to {target!r}, which is not a node"
@@ -119,7 +117,7 @@ def _fallbacks(workflow: "Workflow") -> Iterable[str]:
             yield f"the fallbacks form a ring: {' > '.join([*ring, name])}"
 
 
-def _ways(workflow: "Workflow") -> Iterable[str]:
+def _ways(workflow: Shape) -> Iterable[str]:
     graph = workflow.graph
     reached = graph.reachable([START])
     for name in workflow.nodes:
@@ -129,13 +127,13 @@ def _ways(workflow: "Workflow") -> Iterable[str]:
             yield f"{name!r} never reaches END"
 
 
-def _loops(workflow: "Workflow") -> Iterable[str]:
+def _loops(workflow: Shape) -> Iterable[str]:
     bounded = [name for name, node in workflow.nodes.items() if node.max_visits]
     for group in workflow.graph.cycles(workflow.nodes, without=bounded):
         yield f"the loop through {_list(sorted(group))} has no bound: set max_visits on one of its nodes"
 
 
-def _regions(workflow: "Workflow") -> Iterable[str]:
+def _regions(workflow: Shape) -> Iterable[str]:
     graph = workflow.graph
     for source, fork in [(s, r) for s, r in graph.routes.items() if isinstance(r, Fork)]:
         ways = {head: graph.reachable([head], without=[fork.join]) for head in fork.targets}
@@ -153,7 +151,7 @@ def _regions(workflow: "Workflow") -> Iterable[str]:
     yield from _entries_to_joins(graph)
 
 
-def _write_conflicts(workflow: "Workflow", first: set[str], second: set[str]) -> Iterable[str]:
+def _write_conflicts(workflow: Shape, first: set[str], second: set[str]) -> Iterable[str]:
     fields = fields_of(workflow.state)
     for one in sorted(first & set(workflow.nodes)):
         for other in sorted(second & set(workflow.nodes)):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, cast
 
 from pydantic import BeforeValidator, SerializeAsAny, field_validator
 
-from engine.definition.by_path import Component
+from engine.definition.by_path import Component, Many
 
 START = "START"
 END = "END"
@@ -63,7 +63,7 @@ class Parallel(Edge):
 
     source: str
     """The node after which the ways part."""
-    to: tuple[str, ...]
+    to: Many[str]
     """The first node of each way."""
     join: str
     """The node where the ways meet."""

@@ -125,7 +125,7 @@ def _routes_of(edge: Edge) -> Iterable[tuple[str, Route]]:
     elif isinstance(edge, Branch):
         yield edge.source, Choice(edge.on, dict(edge.to), edge.default)
     elif isinstance(edge, Parallel):
-        yield edge.source, Fork(edge.to, edge.join)
+        yield edge.source, Fork(tuple(edge.to), edge.join)
 
 
 def mermaid(graph: Graph, kinds: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Protocol
 from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny
 
-from engine.definition.by_path import Component
+from engine.definition.by_path import Component, Many
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Breaker, Cache, Retry
@@ -109,9 +109,9 @@ class Node(Component):
     """The longest that one visit may take."""
     call_seconds: float = Field(default=60.0, gt=0)
     """The longest that one attempt of one call may take."""
-    guard_input: tuple[AnyGuardrail, ...] = ()
+    guard_input: Many[AnyGuardrail] = ()
     """Guardrails for what the node reads."""
-    guard_output: tuple[AnyGuardrail, ...] = ()
+    guard_output: Many[AnyGuardrail] = ()
     """Guardrails for what the node writes."""
     max_visits: int | None = Field(default=None, ge=1)
     """How often a run may come here; a loop needs it on one of its nodes."""

@@ -1,8 +1,9 @@
 """What a node or workflow asks of the runtime: retry, breaker, cache and budget, as values."""
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from engine.definition.by_path import Frozen
 from engine.usage import Limits, to_nano_usd
@@ -37,10 +38,23 @@ class Cache(Frozen):
     """Seconds that an entry lives."""
 
 
+def _dollars(usd: Decimal | str | None) -> Decimal | None:
+    """Read dollars exactly; a text may be given, so that 0.05 means just that."""
+    if usd is None:
+        return None
+    try:
+        amount = Decimal(usd)
+    except InvalidOperation as error:
+        raise ValueError("US dollars are a number, as in '0.05'") from error
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError("a budget is greater than 0")
+    return amount
+
+
 class Budget(Frozen):
     """The most that one run may spend; a call that could pass a limit is not made."""
 
-    usd: Decimal | None = Field(default=None, gt=0)
+    usd: Annotated[Decimal | str | None, AfterValidator(_dollars)] = None
     """US dollars; a model without a known price is refused where this is set."""
     tokens: int | None = Field(default=None, gt=0)
     """Tokens read and written."""

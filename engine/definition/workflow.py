@@ -9,7 +9,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, Field
 
 from engine.definition import graph as graphs
-from engine.definition.by_path import CodePath, Frozen, path_of, source_of
+from engine.definition.by_path import CodePath, Frozen, Many, path_of, source_of
 from engine.definition.check import faults_in
 from engine.definition.edges import AnyEdge
 from engine.definition.guardrail import AnyGuardrail
@@ -34,15 +34,15 @@ class Workflow(Frozen):
     """The fields that its nodes read and write; those without a default are its input."""
     nodes: Mapping[str, AnyNode]
     """The nodes by name."""
-    edges: tuple[AnyEdge, ...]
+    edges: Many[AnyEdge]
     """The ways between them, from START to END."""
-    output: tuple[str, ...] | None = None
+    output: Many[str] | None = None
     """The fields that a run returns; all of them if not given."""
     budget: Budget = Field(default_factory=Budget)
     """The most that one run may spend."""
-    guard_input: tuple[AnyGuardrail, ...] = ()
+    guard_input: Many[AnyGuardrail] = ()
     """Guardrails for the input of a run."""
-    guard_output: tuple[AnyGuardrail, ...] = ()
+    guard_output: Many[AnyGuardrail] = ()
     """Guardrails for what a run returns."""
 
     def model_post_init(self, context: Any, /) -> None:
@@ -51,9 +51,13 @@ class Workflow(Frozen):
         if faults := faults_in(self):
             raise DefinitionError(f"the workflow {self.name!r}", faults)
 
-    @cached_property
+    @property
     def graph(self) -> graphs.Graph:
         """The edges in their normal form."""
+        return self._graph
+
+    @cached_property
+    def _graph(self) -> graphs.Graph:
         fallbacks = {name: node.fallback for name, node in self.nodes.items() if node.fallback}
         return graphs.Graph.of(self.nodes, self.edges, fallbacks)
 

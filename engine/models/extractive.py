@@ -49,7 +49,8 @@ class Extractive(BaseChatModel):
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
-        params["ls_provider"], params["ls_model_name"] = "flowledger", MODEL_NAME
+        params["ls_provider"] = "flowledger"
+        params["ls_model_name"] = str(kwargs.get("model", MODEL_NAME))  # traces name the model that was asked for
         return params
 
     def _generate(

@@ -59,8 +59,8 @@ def _second(ranked: Sequence[Ranked]) -> list[Sentence]:
     scored: list[tuple[float, Sentence]] = []
     for other in ranked[1:_LOOKED_AT]:
         score = other.score * (_NEXT_TO_IT if _adjacent(best.sentence, other.sentence) else 1)
-        repeated = other.sentence.text == best.sentence.text
-        if score >= _WORTH_ADDING * best.score and _length(other.sentence.text) <= room and not repeated:
+        says_more = other.meets and other.sentence.text != best.sentence.text
+        if says_more and score >= _WORTH_ADDING * best.score and _length(other.sentence.text) <= room:
             scored.append((score, other.sentence))
     return [max(scored, key=lambda one: (one[0], -one[1].place))[1]] if scored else []
 

@@ -53,11 +53,13 @@ class Ranked:
         sentence: the sentence.
         score: larger is better, comparable for one question only.
         coverage: the share, from 0 to 1, of the question's information that stands in it and right around it.
+        meets: whether a term of the question stands in the sentence itself.
     """
 
     sentence: Sentence
     score: float
     coverage: float
+    meets: bool
 
 
 def sentences_of(passages: Iterable[Passage]) -> list[Sentence]:
@@ -100,14 +102,16 @@ def rank(question: str, sentences: Sequence[Sentence]) -> list[Ranked]:
     ranked: list[Ranked] = []
     families = _families(weights, sentences)
     for sentence in sentences if weights else ():
-        score, coverage = _overlap(sentence, weights, families, whole[sentence.passage])
-        score += _in_a_row(sentence, weights, pairs)
-        score, coverage = score * _KIND_WEIGHT[sentence.kind], coverage * _KIND_WEIGHT[sentence.kind]
+        shares = _shares(sentence, families, whole[sentence.passage])
+        score = sum(share * weights[term] for term, share in shares.items()) + _in_a_row(sentence, weights, pairs)
         score *= _FITS_THE_KIND ** sum(1 for answered in hints if answered.search(sentence.text))
         if definition and sentence.terms and sentence.terms[0] in weights:
             score *= _DEFINES_IT if defines(sentence.text) else _BEGINS_WITH_IT
         score /= 1 + max(0, len(sentence.terms) - _LONG) / _LONG
-        ranked.append(Ranked(sentence, score, coverage))
+        by_kind = _KIND_WEIGHT[sentence.kind]
+        ranked.append(
+            Ranked(sentence, score * by_kind, _coverage(shares, weights) * by_kind, max(shares.values()) >= _ALIKE)
+        )
     return sorted(ranked, key=lambda one: (-one.score, one.sentence.place))
 
 
@@ -133,20 +137,10 @@ def _by_passage(sentences: Sequence[Sentence]) -> dict[int, frozenset[str]]:
     return {number: frozenset(found) for number, found in whole.items()}
 
 
-def _overlap(
-    sentence: Sentence,
-    weights: Mapping[str, float],
-    families: Mapping[str, frozenset[str]],
-    passage: frozenset[str],
-) -> tuple[float, float]:
-    """Give the weight of the terms in and near a sentence, and the share of the question that they cover."""
-    own = frozenset(sentence.terms)
-    score = covered = 0.0
-    for term, weight in weights.items():
-        share = 1.0 if term in own else _ALIKE if families[term] & own else _share(term, sentence, passage)
-        score += share * weight
-        covered += (1.0 if share >= _ABOVE else share) * weight
-    return score, covered / sum(weights.values())
+def _coverage(shares: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Give the share of the question's information that stands in a sentence, beside it or above it."""
+    covered = sum((1.0 if share >= _ABOVE else share) * weights[term] for term, share in shares.items())
+    return covered / sum(weights.values())
 
 
 def _in_a_row(sentence: Sentence, weights: Mapping[str, float], pairs: set[tuple[str, str]]) -> float:
@@ -154,10 +148,19 @@ def _in_a_row(sentence: Sentence, weights: Mapping[str, float], pairs: set[tuple
     return _IN_A_ROW * sum((weights[first] + weights[second]) / 2 for first, second in together)
 
 
-def _share(term: str, sentence: Sentence, passage: frozenset[str]) -> float:
-    """Say how near a term stands to a sentence: beside it, above it, or elsewhere in its passage."""
-    if term in sentence.around:
-        return _NEIGHBOUR
-    if term in sentence.above:
-        return _ABOVE
-    return _ELSEWHERE if term in passage else 0.0
+def _shares(sentence: Sentence, families: Mapping[str, frozenset[str]], passage: frozenset[str]) -> dict[str, float]:
+    """Say for each term of the question how near it stands: in the sentence, beside it, above it, or elsewhere."""
+    own = frozenset(sentence.terms)
+    shares: dict[str, float] = {}
+    for term, family in families.items():
+        if term in own:
+            shares[term] = 1.0
+        elif family & own:
+            shares[term] = _ALIKE
+        elif term in sentence.around:
+            shares[term] = _NEIGHBOUR
+        elif term in sentence.above:
+            shares[term] = _ABOVE
+        else:
+            shares[term] = _ELSEWHERE if term in passage else 0.0
+    return shares

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from engine.definition.by_path import Code
+from engine.definition.by_path import Code, Many
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.state import State
 from engine.definition.tool import ToolSignature, signature_of
@@ -19,7 +19,7 @@ class Compute(Node):
 
     function: Code
     """The function, or its import path."""
-    into: str | tuple[str, ...]
+    into: str | Many[str]
     """The field for the result; several fields take a function that returns a dictionary with these keys."""
 
     @property

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
-from engine.definition.by_path import CodePath, to_path
+from engine.definition.by_path import CodePath, Many, to_path
 from engine.definition.fits import can_hold, show
 from engine.definition.guardrail import GuardItem, Guardrail, Stage
 from engine.definition.node import Node, StepContext, Update
@@ -33,9 +33,9 @@ class Validate(Node):
     A guardrail agrees when its verdict is allow or flag. Nothing is changed and nothing is blocked here.
     """
 
-    check: tuple[Check, ...] = Field(min_length=1)
+    check: Many[Check] = Field(min_length=1)
     """Guardrails, or functions whose parameters are named like the fields they read."""
-    of: tuple[str, ...] = ()
+    of: Many[str] = ()
     """The fields that the guardrails look at, besides those that they name themselves."""
     into: str
     """The field for the verdict."""

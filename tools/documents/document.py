@@ -1,8 +1,8 @@
 """The values of the index: lines with their roles, texts, documents, pieces, and the report of a refresh."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 Role = Literal["text", "heading", "rule", "code"]
 """What a line is; a rule is the line under or over a heading."""
@@ -124,3 +124,7 @@ class Refreshed:
     passages: int = 0
     skipped: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     version: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the report as JSON."""
+        return asdict(self)

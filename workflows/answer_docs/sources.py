@@ -1,6 +1,6 @@
 """The sources that an answer cites, for people to read."""
 
-from typing import Any
+from typing import Any, cast
 
 import re2
 
@@ -9,7 +9,8 @@ _MARK = re2.compile(r"\[(\d{1,3}(?:\s*,\s*\d{1,3})*)\]")
 
 def cited_sources(answer: str, passages: list[dict[str, Any]]) -> list[str]:
     """Give a line for each passage that the answer cites: `[1] title (source)`."""
-    numbers = sorted({int(number) for marks in _MARK.findall(answer) for number in marks.split(",")})
+    marks = cast("list[str]", _MARK.findall(answer))
+    numbers = sorted({int(number) for mark in marks for number in mark.split(",")})
     return [_line(number, passages[number - 1]) for number in numbers if 1 <= number <= len(passages)]
 
 
