@@ -168,7 +168,7 @@ class _Filler:
             return schema["default"]
         longer = " ".join(self.message.split())[:most]
         if len(longer) < fewest:
-            raise ValueError(f"the embedded model cannot fill {name!r}: nothing has its {fewest} characters")
+            raise ValueError(f"the embedded model cannot fill {name!r}: it finds no text of {fewest} characters")
         return longer
 
     def _number(self, schema: Schema, name: str, *, whole: bool) -> int | float:

@@ -9,8 +9,8 @@ from engine.models.terms import is_unspaced
 
 DO_NOT_KNOW = "I do not know: none of the passages answers this."
 
-_LEAST_COVERED = 0.35  # the share of the question's information that an answer has to be about
-_LEAST_COVERED_UNSPACED = 0.25  # pairs of characters are often no words, so fewer of them are met
+_LEAST_COVERED = 0.4  # the share of the question's information that an answer has to be about
+_LEAST_COVERED_UNSPACED = 0.3  # pairs of characters are often no words, so fewer of them are met
 _WORTH_ADDING = 0.5  # a second sentence scores at least this share of the first
 _NEXT_TO_IT = 1.4  # a sentence that stands beside the first is likelier to go on with the same
 _MOST_WORDS = 75

@@ -121,7 +121,8 @@ def _weights(asked: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, f
     for sentence in sentences:
         having.update(set(sentence.terms))
     size = len(sentences)
-    return {term: math.log((size + 1) / (having[term] + 0.5)) for term in asked} if size else {}
+    # What stands nowhere weighs like what stands once: in few sentences, rarity says little.
+    return {term: math.log(1 + (size + 1) / (max(having[term], 1) + 0.5)) for term in asked} if size else {}
 
 
 def _families(asked: Iterable[str], sentences: Sequence[Sentence]) -> dict[str, frozenset[str]]:

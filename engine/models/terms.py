@@ -95,7 +95,8 @@ def stem(word: str) -> str:
     if len(word) <= _SHORTEST_STEM or not word[-1].isalpha():
         return word
     for ending in _ENDINGS:
-        if word.endswith(ending) and len(word) - len(ending) >= _SHORTEST_STEM:
+        shortest = _SHORTEST_STEM + (len(ending) > 2)  # nation is not nat
+        if word.endswith(ending) and len(word) - len(ending) >= shortest:
             cut = word[: -len(ending)]
             return cut[:-1] if len(cut) > _SHORTEST_STEM and cut[-1] == cut[-2] else cut  # stopped, stop
     return word
@@ -110,4 +111,4 @@ def alike(first: str, second: str) -> bool:
             break
         common += 1
     within = shorter >= 6 and (first in second or second in first)  # part of a compound, as in German
-    return within or (common >= 5 and common >= 0.75 * longer and common >= shorter - 2)
+    return within or (common >= 5 and common >= 0.8 * longer and common >= shorter - 2)

@@ -1,6 +1,6 @@
 """Prices: dated, by our own names of providers, with a bound that no billed usage passes."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.models.prices import PriceCatalogue
 from engine.usage import Price, Usage
 
+FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 AT = datetime(2026, 6, 1, 12, tzinfo=UTC)
 THOUSAND = Usage(input_tokens=1000, output_tokens=100)
 CATALOGUE = PriceCatalogue()
@@ -53,8 +54,9 @@ def test_azure_is_not_taken_for_openai() -> None:
     from genai_prices.data import providers
 
     azure = next(one for one in providers if one.id == "azure")
-    own = next(model for model in azure.models if model.context_window and cost("openai", model.id) is None)
-    assert cost("azure.ai.openai", own.id) == cost("azure", own.id) is not None
+    own = [model.id for model in azure.models if cost("azure", model.id) is not None]
+    assert any(cost("openai", name) is None for name in own)
+    assert all(cost("azure.ai.openai", name) == cost("azure", name) for name in own)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ MODELS = [
 @given(
     model=st.sampled_from(MODELS),
     parts=st.tuples(*[st.integers(0, 150_000)] * 5),
-    at=st.datetimes(datetime(2025, 1, 1), datetime(2026, 12, 31), timezones=st.just(UTC)),
+    at=st.integers(0, 729 * 48).map(lambda half_hours: FIRST + half_hours * timedelta(minutes=30)),
 )
 def test_no_usage_costs_more_than_the_bound(model: tuple[str, str], parts: Any, at: datetime) -> None:
     plain, read, write, output, reasoning = parts
@@ -151,5 +153,6 @@ def test_a_context_window_is_known_where_the_catalogue_says_it() -> None:
 
 
 def test_a_naive_time_is_utc() -> None:
-    assert cost("openai", "o3", at=datetime(2026, 6, 1)) == 2_800_000
-    assert CATALOGUE.upper_bound("openai", "o3", 1000, 100, datetime(2026, 6, 1)) == 2_800_000
+    naive = AT.replace(tzinfo=None)
+    assert cost("openai", "o3", at=naive) == 2_800_000
+    assert CATALOGUE.upper_bound("openai", "o3", 1000, 100, naive) == 2_800_000

@@ -38,7 +38,7 @@ COUNTED = [
 
 @pytest.mark.parametrize(("text", "counted"), COUNTED)
 def test_the_bound_is_never_below_what_a_tokenizer_counts(text: str, counted: int) -> None:
-    assert counted <= count_bound(text) <= 2.6 * counted
+    assert counted <= count_bound(text) <= 2.7 * counted
 
 
 @given(st.text())
