@@ -54,13 +54,33 @@ class ToolSignature:
         raise ToolFailed(f"the arguments do not fit the tool {self.name!r}: {faults}")
 
 
-@lru_cache(maxsize=1024)
+class _Same:
+    """Compares by identity, since LangChain tools cannot be hashed."""
+
+    __slots__ = ("tool",)
+
+    def __init__(self, tool: Any) -> None:
+        self.tool = tool
+
+    def __hash__(self) -> int:
+        return id(self.tool)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.tool is self.tool
+
+
 def signature_of(tool: Any) -> ToolSignature:
     """Read the signature of a LangChain tool or typed function.
 
     Raises:
         DefinitionError: it is neither, or a parameter has no type.
     """
+    return _signature(_Same(tool))
+
+
+@lru_cache(maxsize=1024)
+def _signature(same: _Same) -> ToolSignature:
+    tool = same.tool
     if isinstance(tool, BaseTool):
         return _of_langchain(tool)
     if not callable(tool):
