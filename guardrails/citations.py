@@ -8,9 +8,9 @@ import re2
 
 from engine import Action, GuardItem, Guardrail, Verdict
 
-_MARK = re2.compile(r"\[([^\[\]\n]{1,200})\]")
+_MARK = re2.compile(r"\[([^\[\]\n]+)\]")
 _NUMBERS = re2.compile(r"\d{1,3}(?:\s*[,;]\s*\d{1,3})*")
-_QUOTE = re2.compile(r'"([^"\n]{8,600})"|“([^”\n]{8,600})”')
+_QUOTE = re2.compile(r'"([^"\n]+)"|“([^”\n]+)”')  # no counted repetition: it would cost memory for nothing
 _FIGURE = re2.compile(r"\d+(?:[.,]\d+)*")
 _PLAIN = re2.compile(r"[`*_\s]+")
 _MOST_FAULTS = 5

@@ -1,0 +1,81 @@
+"""JsonSchema, MaxLength and ToolAllowList do what they say."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from engine import Action, DefinitionError, GuardItem, Guardrail, Stage
+from guardrails.json_schema import JsonSchema
+from guardrails.max_length import MaxLength
+from guardrails.tool_allow_list import ToolAllowList
+
+SCHEMA = {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]}
+CASES = Path(__file__).parents[4] / "shared" / "data" / "guardrails" / "json_schema.jsonl.gz"
+
+
+def item(value, **fields):
+    return GuardItem(stage=Stage.MODEL_OUTPUT, value=value, **fields)
+
+
+async def test_a_value_or_the_json_in_a_text_must_fit_the_schema():
+    guard = JsonSchema(document=SCHEMA)
+    assert await guard.check(item({"answer": '{"size": 3}', "object": {"size": 3}})) == []
+    ((path, verdict),) = await guard.check(item({"answer": '{"size": "big"}'}))
+    assert (path, verdict.action) == ("answer", Action.REASK)
+    assert verdict.reason.startswith("at /size: ")
+    ((_, verdict),) = await guard.check(item({"answer": "no json"}))
+    assert verdict.reason.startswith("it is not JSON")
+
+
+@pytest.mark.parametrize("document", [{"type": "nonsense"}, {"$ref": "https://example.com/schema.json"}])
+def test_a_schema_that_is_none_or_is_elsewhere_is_refused_when_it_is_declared(document):
+    with pytest.raises(DefinitionError, match="document is not a JSON Schema"):
+        JsonSchema(document=document)
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the public guardrail data is not beside the project")
+async def test_the_official_cases_are_judged_right():
+    wrong, judged = [], 0
+    with gzip.open(CASES, "rt", encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    for row in rows:
+        schema = json.loads(row["schema"]) if isinstance(row["schema"], str) else row["schema"]
+        if not isinstance(schema, dict):
+            continue
+        try:
+            guard = JsonSchema(document=schema)
+        except DefinitionError:
+            continue  # it refers to a schema that is elsewhere
+        judged += 1
+        found = await guard.check(item({"value": json.dumps(row["text"])}))
+        if (row["label"] == "valid") != (found == []):
+            wrong.append(row["id"])
+    assert wrong == []
+    assert judged > 0.95 * len(rows)
+
+
+async def test_a_long_text_is_blocked_or_cut_at_a_sentence():
+    assert await MaxLength(characters=10).check(item({"answer": "short"})) == []
+    ((path, verdict),) = await MaxLength(characters=10).check(item({"answer": ["fine", "much too long"]}))
+    assert (path, verdict.action) == ("answer[1]", Action.BLOCK)
+    assert verdict.reason == "answer[1] has 13 characters, and 10 are allowed"
+    ((_, verdict),) = await MaxLength(characters=24, action="fix").check(item("One sentence. Another sentence."))
+    assert verdict.value == "One sentence."
+    ((_, verdict),) = await MaxLength(characters=5, action="fix").check(item("abcdefghij"))
+    assert verdict.value == "abcde"
+
+
+async def test_only_listed_tools_are_called():
+    guard = ToolAllowList(tools=("open_ticket",))
+    assert await guard.check(item({}, tool="open_ticket")) == []
+    assert await guard.check(item({})) == []
+    ((_, verdict),) = await guard.check(item({}, tool="delete_everything"))
+    assert verdict.action is Action.BLOCK
+    assert verdict.reason == "the tool 'delete_everything' is not on the list of allowed tools (open_ticket)"
+
+
+@pytest.mark.parametrize("guard", [JsonSchema(document=SCHEMA), MaxLength(characters=3), ToolAllowList(tools=("a",))])
+def test_a_guardrail_survives_json(guard):
+    assert Guardrail.load(guard.model_dump(mode="json")) == guard
