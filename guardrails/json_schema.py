@@ -15,7 +15,7 @@ _LONGEST_REASON = 300
 class JsonSchema(Guardrail):
     """Validates each field of what it looks at; texts are read as JSON first.
 
-    All drafts are known; remote schemas are never fetched.
+    All drafts are known and formats are checked; remote schemas are never fetched.
     It says whether the value fits, not whether what it says is true.
     """
 
@@ -37,7 +37,7 @@ class JsonSchema(Guardrail):
         def refuse(uri: str) -> Any:
             raise ValueError(f"the remote schema {uri} is not fetched: put it into $defs")
 
-        return jsonschema_rs.validator_for(self.document, retriever=refuse)
+        return jsonschema_rs.validator_for(self.document, retriever=refuse, validate_formats=True)
 
     async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Validate each field of a mapping, or the value itself where it is none."""
