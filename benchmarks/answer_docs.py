@@ -1,7 +1,7 @@
-"""Run the whole workflow answer-docs, ledger and guardrails included, over public questions and paragraphs of Wikipedia.
+"""Run the whole workflow answer-docs, ledger and guardrails included, over public questions on paragraphs of Wikipedia.
 
-Prints how often a right answer stands in the reply, the ceiling that retrieval sets, what the citations check says, and
-CPU per run. The embedded answerer plays every role unless FLOWLEDGER_MODEL_LARGE names another model.
+Prints how often a right answer stands in the reply, the ceiling that retrieval sets, what the citations check says,
+and CPU per run. The embedded answerer plays every role unless FLOWLEDGER_MODEL_LARGE names another model.
 
     uv run python benchmarks/answer_docs.py --language en
 """

@@ -18,13 +18,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from langchain_core.messages import HumanMessage  # noqa: E402
+from langchain_core.messages import HumanMessage
 
-from benchmarks.retrieval import DEFAULT_DATA, documents_of, rows_of  # noqa: E402
-from engine import Passage, Prompt  # noqa: E402
-from engine.models.extractive import Extractive  # noqa: E402
-from engine.models.quoting import DO_NOT_KNOW  # noqa: E402
-from tools.documents import DocumentIndex  # noqa: E402
+from benchmarks.retrieval import DEFAULT_DATA, documents_of, rows_of
+from engine import Passage, Prompt
+from engine.models.extractive import Extractive
+from engine.models.quoting import DO_NOT_KNOW
+from tools.documents import DocumentIndex
 
 PROMPT = Prompt(text="{passages}\n\nQuestion: {question}")
 SIZES = (1, 3, 6, 10)

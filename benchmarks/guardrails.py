@@ -20,9 +20,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from engine import GuardItem, Guardrail, Stage, Verdict  # noqa: E402
-from guardrails.injection import Injection  # noqa: E402
-from guardrails.pii import Pii  # noqa: E402
+from engine import GuardItem, Guardrail, Stage, Verdict
+from guardrails.injection import Injection
+from guardrails.pii import Pii
 
 Row = Mapping[str, Any]
 DEFAULT_DATA = ROOT.parent / "shared" / "data" / "guardrails"

@@ -16,7 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.documents import Document, DocumentIndex, Piece  # noqa: E402
+from tools.documents import Document, DocumentIndex, Piece
 
 Row = Mapping[str, Any]
 DEFAULT_DATA = ROOT.parent / "shared" / "data" / "evaluation"

@@ -1,508 +1,295 @@
-"""What marks an injection: patterns on folded text, each with a weight; a text whose weights reach 1 is one."""
-# ruff: noqa: RUF001 - rules are written in the letters of their language
+"""What marked injections look like: weighted RE2 patterns over folded text, as data."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
+
+_ORDERS = (
+    r"(?:instructions?|directions?|directives?|guidelines?|rules|prompts?|commands?|orders|programming|training|"
+    r"constraints|restrictions|policies)"
+)
+_OLD = (
+    r"(?:previous(?:ly)?|prior|preceding|earlier|above|foregoing|initial|original|former|existing|current|given|"
+    r"other|past|older|upcoming)"
+)
+_LEAVE = (
+    r"(?:ignore|disregard|forget|overlook|neglect|override|bypass|discard|abandon|dismiss|drop|cancel|"
+    r"pay no attention to|do not follow|don'?t follow|stop following|set aside|sweep aside|put aside)"
+)
+_SHOW = r"(?:reveal|show|print|repeat|output|display|tell|give|disclose|share|reproduce|return|list|write|dump|leak|recite|copy|see)"
+_HIDDEN = (
+    r"(?:(?:your|the|its|this) )?(?:(?:full|entire|exact|complete|original|initial|secret|hidden|internal|own) )*"
+    r"(?:system (?:prompt|message|instructions?)|(?:initial|original|hidden|secret) (?:prompt|instructions?)|"
+    r"pre-?prompt|meta-?prompt)"
+)
+
+_DIVIDER = r"[^\w\s.,;!?'\"]{5,}(?: [^\w\s.,;!?'\"]{2,})*"
+_ALL_OTHERS = (
+    r"(?:(?:all|every|any) (?:\w+ (?:and|or) )?(?:other|else|others|previous|prior|preceding|upcoming|subsequent)\b|the rest\b|all else\b|"
+    r"no other\b|everything else\b|(?:all|any) that came before)"
+)
+_HEADING = (
+    r"(?:\b(?:important|urgent|critical|vital|emergency|priority|imperative|key|special|breaking|flash) ?(?:information|alert|notice|update|news|"
+    r"bulletin|communiqu?e?|communication|dispatch|report|announcement|message|advisory)\b|\b(?:heads up|news flash|flash update|attention|alert|"
+    r"breaking news)\b|[^\w\s.,;!?'\"]{1,}(?:important|flash|urgent|alert)\b)"
+)
+_FRESH = r"\b(?:new|fresh|freshly|newly|latest|updated|just|brand-new|recently|hot|set of|series of|batch of)\b"
+_ORDERS_NEWS = r"\b(?:instructions|directives|guidelines|orders|directions|prescriptions|rules|advisories|commands)\b"
 
 
-class Rule(NamedTuple):
-    """A mark of an injection."""
+@dataclass(frozen=True)
+class Rule:
+    """A sign of an injection and how much it counts; 1 is enough by itself."""
 
     name: str
+    """What it is a sign of, for the reason given."""
     weight: float
     pattern: str
-    """RE2 on folded text: lower case, no accents, one space between words, straight quotes."""
-    in_documents: float | None = None
-    """The weight in passages and tool outputs, where it is another: nobody there should speak to the model."""
 
 
-_DROP = (
-    r"(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?: about)?|overrid(?:e|ing)|overlook|bypass|neglect|discard|dismiss"
-    r"|set aside|sweep aside|cast aside|put aside|push aside|do not (?:follow|obey)|don't (?:follow|obey)"
-    r"|stop (?:following|obeying)|pay no (?:attention|heed) to|erase|throw out|delete from (?:your )?memory)"
-)
-_EARLIER = (
-    r"(?:previous(?:ly)?|prior|above|earlier|preceding|foregoing|former|past|initial|original|existing|before|other"
-    r"|system|programmed|old)"
-)
-_ORDERS = (
-    r"(?:instructions?|directions?|directives?|commands?|prompts?|guidelines?|orders?|constraints?|rules?"
-    r"|polic(?:y|ies)|programming|training|guidance|messages?|restrictions?|protocols?|context|conversations?)"
-)
-_FEW = r"(?:[\w'-]+ ){0,4}"
-_TASKS = (
-    r"(?:instruction|directive|command|order|guideline|protocol|agenda|objective|task|mission|edict|mandate|decree"
-    r"|prompt|consideration|target)s?"
-)
-_NEWS = (
-    r"(?:instructions?|directives?|guidelines?|rules?|orders?|directions?|commands?|guidance|mandates?|advisor(?:y|ies)"
-    r"|prescriptions?)"
-)
-_ARRIVED = (
-    r"(?:arrived|landed|dropped|rolled in|come in|came in|washed ashore|surfaced|emerged|materiali[sz]ed|hit"
-    r"|been (?:\w+ ){0,2}(?:communicated|issued|received|released|delivered|announced|unveiled|published|added|revealed"
-    r"|disclosed|dispatched|provided|shared|introduced|sent|rolled out|handed down|put forth|made (?:public|available))"
-    r"|(?:received|obtained|gotten|got|issued))"
-)
-_TELL = (
-    r"(?:show|reveal|print|display|repeat|output|tell me|give me|share|disclose|expose|leak|recite|list|translate|encode"
-    r"|summari[sz]e|write (?:down|out)|copy|dump|return|paste|describe|spell(?: out)?|confirm|provide|send me|read me"
-    r"|what (?:is|are|was|were)|what's|whats|see|know|explain|decode|convert|reproduce|echo|state)"
-)
-_INNER = r"(?:system|initial|original|hidden|secret|internal|full|exact|complete|entire|first|starting|pre-?)"
-_MODELS = r"(?:ai|llm|assistant|chat ?bot|language model|(?:chat)? ?gpt[\w.-]*|claude|gemini|llama|model|agent)"
-
-OVERRIDE = (
-    Rule("drop-earlier-orders", 1.0, rf"\b{_DROP} {_FEW}{_EARLIER} {_FEW}{_ORDERS}\b"),
+RULES = (
+    # Orders to leave what was said before
     Rule(
-        "drop-your-orders",
+        "an order to ignore instructions",
         1.0,
-        rf"\b{_DROP} (?:all |any |every |each )?(?:of )?(?:your|my|these|all) (?:\w+ ){{0,2}}{_ORDERS}\b",
+        rf"\b{_LEAVE}(?:,? (?:and|or) \w+)? (?:\w+ ){{0,2}}?(?:all |any |every(?:thing)? |each )?(?:of )?"
+        rf"(?:(?:the|your|my|our|these|those) )?(?:\w+ )?{_OLD}(?:,? (?:and|or|&)? ?\w+)? (?:\w+ )?{_ORDERS}\b",
     ),
     Rule(
-        "drop-orders-given",
+        "an order to ignore instructions",
         1.0,
-        rf"\b{_DROP} {_FEW}{_ORDERS} (?:that )?(?:you|i|we|they)(?:'ve| have| had| were| was| got| gave| received)",
+        rf"\b(?:ignore|disregard|forget|override) (?:all |any )?(?:of )?(?:the )?(?:your|all) {_ORDERS}\b",
     ),
     Rule(
-        "drop-the-above",
+        "an order to ignore what was said",
         1.0,
-        rf"\b{_DROP} (?:all |everything |anything |of |the |what is |what was |what's )+(?:above|before|so far|previously)\b",
+        r"\b(?:ignore|disregard|forget) (?:about )?(?:all|any|every ?thing|anything|what(?:ever)?)(?: of)?(?: that)? "
+        r"(?:you(?: have|'ve)?(?: ever)?(?: been)? (?:told|taught|instructed|given|learned|said)|(?:that )?(?:was|is|has been) "
+        r"(?:said|written|mentioned|stated)(?: (?:above|before|so far))?|(?:said |written |mentioned )?"
+        r"(?:above|before this|so far|up to now|previously|prior))\b",
     ),
     Rule(
-        "drop-all-told",
+        "an order to ignore what was said",
         1.0,
-        rf"\b{_DROP} (?:\w+ )?(?:everything|every?thing|anything|all|what(?:ever)?)(?: that)? (?:you|i|we)(?:'ve| have| had| were| just| know| said| told|r )",
-    ),
-    Rule("drop-that-and", 0.7, r"(?:^|[.!?:] )(?:ignore|forget|disregard) (?:about )?(?:that|this|it)[,.;] "),
-    Rule(
-        "new-orders",
-        0.8,
-        rf"\b(?:new|updated|revised|real|actual|additional) (?:system )?(?:{_NEWS}|prompts?|task|objective) ?:",
+        r"(?:^|[.!?:;\"'>\-*#] ?)(?:please )?(?:now )?(?:ignore|disregard|forget) (?:all )?(?:of )?(?:the above|the (?:previous|foregoing) "
+        r"(?:text|message|conversation|context)|every ?thing (?:above|before))(?: (?:and|text|then|instead)\b|[.,:;!])",
     ),
     Rule(
-        "follow-instead",
-        0.6,
-        rf"\b(?:strictly |only |now )(?:adhere to|follow|obey|execute) (?:the |these |this |my )?(?:following |next |new )+{_NEWS}",
+        "an order to ignore instructions",
+        1.0,
+        rf"\b{_ORDERS} (?:\w+ ){{0,4}}(?:are|is) (?:now |hereby |all )?(?:void|null and void|obsolete|cancell?ed|superseded|overridden|suspended|"
+        r"(?:no longer|not) (?:valid|applicable|in effect|in force))\b[^.]{0,40}\b(?:this|only|now|follow|act|obey|instead)\b",
     ),
     Rule(
-        "others-aside",
-        0.5,
-        rf"\b(?:all|every|any|no)(?: of the)? (?:others?|previous|prior|preceding|earlier|existing|past) (?:\w+ ){{0,3}}{_TASKS}\b",
+        "an order that claims to stand above the others",
+        1.0,
+        r"\b(?:strictly adhere to|(?:act|focus) (?:only|solely|exclusively) on|follow (?:only )?|obey (?:only )?|execute (?:only )?|"
+        r"(?:prioriti[sz]e|single out)) ?(?:only )?(?:this|the following|these)(?: (?:new|one|single|sole))? "
+        r"(?:instruction|directive|order|command)s?\b",
     ),
     Rule(
-        "the-rest-aside",
-        0.5,
-        r"\b(?:(?:forget|ignore|disregard|dismiss|discard|abandon|eliminate|override|displace|drop|cast aside|sweep aside|set aside|push aside|put|leave|render|make|consider|strip away|wipe|disengage from|let|treat|deem|overrule|suspend|cancel) (?:\w+ )?(?:all others?|every other|any other|everything else|all else|the rest|anything else)|(?:everything|all) else (?:is|can|must|should|fades|becomes)|(?:all others?|the rest|all the others) (?:is|are|can be|must be|should be|be) (?:now |but |mere )*(?:void|obsolete|secondary|subordinate|irrelevant|ignored|forgotten|peripheral|background|dismissed|noise|moot|immaterial|footnotes?))\b",
+        "an order that claims to stand above the others",
+        1.0,
+        r"\b(?:this|these|the following) (?:new |latest |one )?(?:instruction|directive|command|order|message)s? "
+        r"(?:\w+ )?(?:supersedes?|overrides?|replaces?|takes? (?:precedence|priority)|stands? (?:alone|above)|trumps?|outranks?|"
+        r"(?:is|are) (?:the )?(?:paramount|supreme|only one|sole))\b",
     ),
     Rule(
-        "this-one-order",
-        0.5,
-        rf"\b(?:this|these) (?:is |as |one |now |be |your |my |the |only |sole |single |singular |exclusive |primary |prime |paramount |specific |master |new |true |first |a )*(?:{_TASKS}|focus|priority|concern|quest|compass|(?:only|one|sole) (?:one|thing|signal|voice|path)|one (?:to|that))\b[^.]*(?:[;,:]|$|\.)[^.]*\b(?:others?|rest|else|previous|prior|preceding|only|sole|alone|supersedes?)\b",
-    ),
-    Rule(
-        "this-order-alone",
-        0.5,
-        rf"\b(?:focus(?:ed)?|act|concentrate|center|solely|only|exclusively|adhere|attention|execute|follow|heed|consider|treat|make|let|anchor|single out|lock onto|zero in)\b[^.;]*\bthis (?:\w+ )?(?:{_TASKS}|as your|as the|the only|the one|your only|be your|your exclusive|your sole)\b",
-    ),
-    Rule(
-        "this-order-reigns",
-        0.5,
-        rf"\b(?:this|these) (?:\w+ )?{_TASKS} (?:is|are|stands?|takes?|reigns?|supersedes?|overrides?|prevails?|outranks?|trumps?|comes?|replaces?|has|have|must|remains?|above|over)\b[^.]*\b(?:alone|only|all|paramount|supreme|precedence|priority|first|others?|else|your|every|any|prior|previous|above|headline|spotlight)\b",
-    ),
-    Rule(
-        "others-do-not-count",
-        0.5,
-        rf"\b(?:all|any|every|no) (?:other|others|previous|prior|earlier|preceding|past|the other)\b (?:\w+ ){{0,4}}(?:is|are|be|being) (?:now |hereby |but |to be |merely |mere |all )*(?:an? )?(?:void|null|nullified|obsolete|secondary|subordinate|irrelevant|rescinded|ignored|cancell?ed|superseded|eclipsed|revoked|overridden|overruled|suspended|invalid|forgotten|footnotes?|distant|mere|off|noise|parables|peripheral|background|silent|dismissed|on hold)\b",
-    ),
-    Rule(
-        "supersedes-all",
+        "new instructions announced",
         0.7,
-        r"\b(?:supersedes?|overrides?|overrule|replaces?|trumps?|eclipses?|outweighs?|nullif(?:y|ies)|overwrites?)\b (?:any|all|every|everything)(?: \w+){0,2} (?:other|others|prior|previous|earlier|else|before|preceding|above|came before)\b",
-    ),
-    Rule("instead-of-task", 0.4, r"\binstead of (?:answering|doing|following|summari[sz]ing|completing|what)\b"),
-    Rule(
-        "now-do-instead",
-        0.5,
-        r"(?:^|[.!?] )(?:instead|rather)[, ](?:please |just |now |only )?(?:say|tell|write|print|output|respond|reply|answer|do|send|give|state)\b",
+        r"\b(?:new|updated|revised|latest|newest|newly \w+|critical|urgent|vital|momentous|fresh) (?:\w+,? ){0,2}?"
+        r"(?:instructions?|directives?|orders|commands?|guidelines?|notice|task) ?(?::|!|(?:has|have) (?:just |now |been |recently )*"
+        r"(?:been )?(?:issued|pronounced|announced|arrived|released|declared|added|received|emerged|landed|appeared|surfaced))",
     ),
     Rule(
-        "system-override",
+        "a divider drawn before an order",
+        0.4,
+        r"[=\-+*/#~_<>|]{8,}(?: ?[=\-+*/#~_<>|]{3,})* ?(?:[a-z',]+ ){0,14}?(?:instruction|directive|order|command|guideline|notice|"
+        r"mandate|priority|task|request)s?\b",
+    ),
+    # A divider or a heading, and then an order or the news of one
+    Rule(
+        "an order that pushes every other aside",
         1.0,
-        r"\b(?:admin(?:istrator)?|system|root|developer|security|emergency|manual|master) override\b",
+        rf"{_DIVIDER} ?[^.!?]{{0,90}}{_ALL_OTHERS}[^.!?]{{0,70}}\b(?:this|now|follow|adhere|it)\b|"
+        rf"{_DIVIDER} ?[^.!?]{{0,60}}\bthis\b[^.!?]{{0,90}}{_ALL_OTHERS}",
+    ),
+    Rule(
+        "an order that pushes every other aside",
+        1.0,
+        rf"\b{_ALL_OTHERS} (?:{_ORDERS}|tasks|objectives|agendas|targets|protocols)[^.!?]{{0,50}}\b(?:this|follow|adhere)\b[^.!?]{{0,50}}"
+        rf"\b(?:one|alone|only|now|instruction|directive|command|order|precedence|task)\b|"
+        rf"\b(?:this|following) (?:instruction|directive|command|order)[^.!?]{{0,60}}\b{_ALL_OTHERS} (?:{_ORDERS}|tasks)",
+    ),
+    Rule(
+        "an order that claims to stand above the others",
+        1.0,
+        rf"{_DIVIDER} ?(?:(?:treat|consider|make|take|regard|view|see|hold|focus on) this|let this|this (?:is|one is)) (?:\w+ ){{0,3}}?"
+        r"(?:as |be )?(?:the |your |an? )?(?:\w+ ){0,2}?(?:key|only|exclusive|solitary|sole|singular|single|new|prime|primary|priority|master|"
+        r"overwrite|override|star|compass|supreme|pivot|command|directive|instruction|edict|order|task|agenda|focus|bullseye)\b",
+    ),
+    Rule(
+        "new instructions announced",
+        1.0,
+        rf"{_HEADING}[^.]{{0,70}}{_FRESH}[^.]{{0,90}}{_ORDERS_NEWS}|{_HEADING}[^.]{{0,50}}{_ORDERS_NEWS}[^.]{{0,60}}"
+        r"\b(?:just|freshly|newly|recently)[ -]",
+    ),
+    Rule(
+        "new instructions announced",
+        0.6,
+        rf"{_FRESH}[^.]{{0,50}}{_ORDERS_NEWS} (?:of [\w ]{{1,30}})?(?:have|has) (?:just|recently|now|freshly) ",
+    ),
+    # Roles and delimiters
+    Rule(
+        "a forged chat template",
+        1.0,
+        r"<\|(?:im_start|im_end|system|user|assistant|endoftext|eot_id|start_header_id|end_header_id|begin_of_text|tool_call)\|>"
+        r"[^`]{0,40}(?:system|user|assistant|tool|you|ignore|new)|\[/?inst\] ?(?:<<sys>>|ignore|you|new|now)|<</?sys>>|"
+        r"<start_of_turn>(?:user|model|system)",
+    ),
+    Rule(
+        "a forged role",
+        1.0,
+        r"#{1,3} ?\(?system[_ ]message\)?|\(system_message\)|\[(?:system|admin(?:istrator)?|developer) ?(?:message|note|override|mode|prompt|notice)\b[^\]]{0,20}\]"
+        r"|<(?:system|admin|developer)[_ -]?(?:mode|override|message|prompt|instructions?)>",
+    ),
+    Rule(
+        "a forged role",
+        0.6,
+        r"(?:^|[\n.!?\"'>] ?)(?:<|\[|\{|#{2,} )/?(?:system|assistant|developer)(?:>|\]|\}|:)",
+    ),
+    Rule(
+        "a forged end of the data",
+        1.0,
+        r"[%=\-#*<\[]{2,} ?(?:end|begin|start)(?: of)?(?: the)? (?:user|system|untrusted|document|data|context|prompt|instructions?|input)"
+        r"[\w ]{0,20}[%=\-#*>\]]{2,}[^%=]{0,80}\b(?:repeat|ignore|new|now|follow|you|system)\b",
+    ),
+    Rule(
+        "an instruction block for the model",
+        1.0,
+        r"<(?:information|important|instructions?|urgent|attention|override)>[\\n\s]{0,12}(?:this is an? |attention|important|ignore|before you|"
+        r"you (?:must|should|are|need)|please)|\bthis is an? (?:very )?\\* ?(?:important|urgent) message from (?:me|the user|your (?:user|developer|owner|admin))\b",
+    ),
+    Rule(
+        "an order addressed to the assistant ahead of its task",
+        1.0,
+        r"\bbefore you (?:can )?(?:solve|complete|do|start|finish|continue|answer|proceed with)[ \\]{1,4}(?:the|this|my|your|any)[ \\]{1,4}(?:original |user'?s? )?"
+        r"(?:task|request|question|query)\b[^.]{0,90}\b(?:please|must|first|following)\b",
+    ),
+    Rule(
+        "an order addressed to the assistant",
+        1.0,
+        r"\b(?:attention|note|message|instructions?|memo|important)(?: to| for)?:? (?:all |any |the )?(?:ai|llm|language model|chatbot|gpt|claude)s?"
+        r"(?: (?:assistant|agent|model|system|reader|bot|reviewer)s?)?[:,!] ?(?:please |you |ignore|do |disregard|must|if you|when)",
+    ),
+    Rule(
+        "an embedded task presented as a test of agents",
+        1.0,
+        r"\b(?:developer[- ]made|developer[- ]side|hidden developer) (?:sandbox|evaluation|test)\b|\bembedded (?:user-crafted|agent) (?:tasks?|execution)\b",
+    ),
+    # Extraction of the prompt
+    Rule(
+        "a request for the system prompt",
+        1.0,
+        rf"\b(?:{_SHOW} (?:me |us |out |back )?(?:with )?(?:all (?:of )?|verbatim )?|what (?:is|are|was|were)(?: in)? )"
+        r"(?:your|(?:the|your) (?:full|entire|exact|complete|original|initial|secret|hidden)) (?:(?:full|entire|exact|complete|original|initial|secret|hidden|internal|own) )*"
+        r"(?:system (?:prompt|message|instructions?)|(?:prompt|pre-?prompt|instructions)(?: (?:above|verbatim|to me|in|as|word)|[.?!]|$))",
+    ),
+    Rule(
+        "a request for the system prompt",
+        1.0,
+        rf"\b(?:{_SHOW}|need to see|want to see|encode|translate|summari[sz]e|decode|convert) (?:me |us |out |back )?{_HIDDEN}"
+        r"(?: (?:immediately|verbatim|now|to me|word for word|in full|above|exactly|as a|in (?:base64|rot13|code|a code)|for)|[.?!]|$)",
+    ),
+    Rule(
+        "a request for the text above",
+        1.0,
+        r"\b(?:repeat|print|output|copy|encode|reproduce|recite|write out|rot13 encode|base64 encode|translate|spell(?: out)?) (?:me |back )?(?:(?:all|everything|the|each|every|of|entire|whole|exact|full) ?)+"
+        r"(?:text|words?|content|message|lines?|sentences?|instructions?|prompt)? ?(?:that (?:is|was|were|are|appears?|came) |you (?:were|have been) given |written |found )?"
+        r"(?:above|initially|at the (?:start|beginning|top)|before this|prior to this)\b",
+    ),
+    Rule(
+        "a request for the system prompt",
+        1.0,
+        r"\b(?:you(?:r| were| have been)?) (?:initial(?:ly)?|original(?:ly)?|system|first) (?:instructions|prompt|(?:given|told|instructed))\b[^.]{0,30}"
+        r"(?:\?|show me|verbatim|word for word|in (?:base64|rot13))",
+    ),
+    # Jailbreak personas
+    Rule(
+        "a jailbreak persona",
+        1.0,
+        r"\bdo anything now\b|\b(?:developer mode|dev mode|god mode|jailbreak mode|dan mode|debug mode|system mode|unrestricted mode|opposite mode)\b[^.]{0,30}"
+        r"\b(?:enabled|activated|on|output|unlocked|response)\b|\bjailbroken\b[^.]{0,40}\b(?:you|mode|respond|answer|output)|\[🔓jailbreak\]",
+    ),
+    Rule(
+        "a jailbreak persona",
+        1.0,
+        r"\b(?:broken|break|breaks|broke|freed?|released|escaped?|liberated) (?:free )?(?:of|from) (?:\w+ ){0,3}?(?:typical|usual|confines|restrictions|rules|"
+        r"limitations|shackles|chains|constraints|guidelines|openai)\b[^.]{0,60}\b(?:ai|openai|model|chatgpt|them|it)\b",
+    ),
+    Rule(
+        "a persona without limits",
+        0.6,
+        r"\b(?:no|without(?: any)?|free (?:of|from)(?: any| all)?|not bound by|unbound by|zero|devoid of|lacks?(?: any)?|removed? (?:all|any)|does(?: not|n't) have any|"
+        r"(?:bypass|ignore|disregard)(?:es|s|ing)?(?: all| any| every)?)(?: of)? ?(?:the |its |these |any |all |openai'?s? )?(?:\w+ (?:or|and|,) )?(?:ethical|moral|legal|content|safety|"
+        r"openai|censorship|ethics|morals|filters?|restrictions?|limitations?|guidelines)\b",
+    ),
+    Rule(
+        "a persona put on the assistant",
+        0.5,
+        r"\b(?:you (?:are|will be|'re) (?:now |going to (?:be|act as|pretend|play) |about to (?:immerse|roleplay|enter|be) |from now on )|from now on,? (?:you|chatgpt|act)|"
+        r"(?:pretend|act|acting|roleplay|role-play|behave|respond|answer) (?:to be|as(?: if| though)?|like) (?:you(?:'re| are| were)? |an? |my |the )?"
+        r"(?:\w+ ){0,4}?(?:ai|chatgpt|chatbot|assistant|machine|bot|model|character|evil|unfiltered|uncensored|amoral|dan)\b|"
+        r"you (?:will|are going to|shall|must) (?:now )?(?:act|roleplay|simulate|pretend|take on|immerse|embody)\b)",
+    ),
+    Rule(
+        "an unfiltered model",
+        0.6,
+        r"\b(?:unfiltered|uncensored|amoral|unethical|unrestricted|immoral|unhinged|evil)(?:,? (?:and )?\w+){0,2} (?:ai|chatbot|language model|assistant|model|bot|version|"
+        r"persona|character|response|advice|answer|chatgpt|confidant|trusted)",
+    ),
+    Rule(
+        "an order never to refuse",
+        0.6,
+        r"\b(?:never|not|cannot|can't|won't|don't|without|must not|unable to) (?:ever |allowed to |permitted to )?(?:refus(?:e|ing)|declin(?:e|ing)|reject(?:ing)?|deny(?:ing)?|"
+        r"say(?:ing)? (?:no|\"?i(?: am|'m) sorry|\"?i can(?:'t|not))|break(?:ing)? (?:character|the role)|warn(?:ing)?s?|moraliz(?:e|ing)|apologi[sz](?:e|ing)|includ(?:e|ing) (?:a |any )?"
+        r"(?:warning|disclaimer)s?|mention(?:ing)? (?:that )?(?:you are an ai|openai|ethic\w*|moral\w*|legal\w*|illegal\w*))\b",
+    ),
+    Rule(
+        "a break of character policed",
+        0.4,
+        r"\b(?:stay (?:in character|a dan)|in character|break(?:ing)? character|token system|lose \w+ tokens|\w+ tokens? (?:will be )?deducted|as an ai language model|openai(?:'s)? (?:content )?polic(?:y|ies))\b",
+    ),
+    Rule(
+        "a forced opening of the answer",
+        0.5,
+        r"\b(?:start|begin) (?:your|the|each|every) (?:response|answer|reply|message|output) (?:with|using|by)\b[^.]{0,60}(?:\"|'|exact|sure|absolutely|<)",
+    ),
+    Rule(
+        "two answers, one of them unbound",
+        0.6,
+        r"\b(?:two|both|2) (?:separate |different |distinct )?(?:responses|answers|ways|replies|paragraphs|outputs)\b[^.]{0,100}\b(?:normal|standard|gpt|chatgpt|classic|regular|dan|jailbr\w+)\b",
+    ),
+    # The same orders in other languages
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"\b(?:ignor(?:a|e|er|ez|iere|ieren sie|iert|are|ar|o)|olvid(?:a|e|ar)|oublie(?:z|r)?|vergiss|vergessen sie|vergeet|negeer|dimentica(?:re|te)?|esquec?(?:a|e)|desconsidere|missachte|"
+        r"zignoruj|unohda|unut|yoksay|abaikan|lupakan|ignorera|glom) (?:\w+ ){0,3}?"
+        r"(?:instruc\w+|instruk\w+|anweisung\w*|istruzion\w+|consignes|ordres|ordenes|indicacion\w+|regeln|reglas|regles|regole|regras|instructies|talimat\w*|polecenia|anterior\w*|precedent\w*|vorherig\w+)\b",
+    ),
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"(?:忽略|无视|忘记|忽视|無視|忘掉)[^。]{0,10}(?:指令|指示|说明|提示|规则|規則|命令)|(?:指示|命令|指令|ルール)を?(?:すべて|全て)?(?:無視|忘れ)",
+    ),
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"(?:игнорируй|проигнорируй|игнорировать|забудь)(?:те)? [^.]{0,30}(?:инструкц|указан|команд|правил)",
+    ),
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"(?:이전|위의?|앞의?|모든)[^.]{0,12}(?:지시|명령|지침)[^.]{0,8}(?:무시|잊)|(?:تجاهل|انس)[^.]{0,25}(?:التعليمات|الاوامر|الأوامر)|(?:निर्देश)[^।]{0,20}(?:अनदेखा|भूल)",
     ),
 )
-
-NEWS = (
-    Rule(
-        "orders-just-arrived",
-        1.0,
-        rf"\b{_NEWS} (?:[\w,-]+ ){{0,6}}(?:have|has|had|'ve|were|are|was) (?:just |now |recently |newly |only )*{_ARRIVED}\b",
-    ),
-    Rule(
-        "orders-have-just",
-        1.0,
-        r"\b(?:instructions|directives|guidelines|rules|directions|mandates|advisories|prescriptions) (?:[\w,-]+ ){0,5}(?:have|has|'ve) (?:\w+ )?(?:just|freshly|newly) (?:been )?\w+",
-    ),
-    Rule(
-        "orders-that-demand",
-        0.7,
-        r"\b(?:instructions|directives|guidelines|directions|mandates|advisories)\b[^.]*\b(?:that|which) (?:now )?(?:demand|require|deserve|command|need|call for|you need|warrant)\b[^.]*\b(?:attention|note|consideration|action|compliance|focus|adherence)\b",
-    ),
-    Rule(
-        "your-answer-must",
-        0.0,
-        r"\b(?:add|include|insert|integrate|mention|append|rearrange|introduce|encode|encrypt|render|express|replace|modify|enhance|incorporate|reverse|invert|shift|attach|embed|weave|translate|respond|end|begin|start|finish|conclude|compose|craft|provide|present|use|write|substitute|scramble|remove|make|put|work|sprinkle|misspell|promote|state|ensure|alter|convert|place|say|format|deliver)\b[^.?!]*\byour (?:\w+ )?(?:answers?|repl(?:y|ies)|responses?)\b",
-        1.0,
-    ),
-    Rule(
-        "your-answer", 0.0, r"\b(?:in|to|of|into|for|with|within|using) your (?:\w+ )?(?:answer|reply|response)\b", 0.5
-    ),
-    Rule(
-        "in-your-code",
-        0.0,
-        r"\b(?:following|this|below) code (?:\w+ )?(?:\w+ ){0,4}(?:in|into|of|within|to|as part of) (?:your (?:\w+ )?(?:code|implementation|program|script|solution|answer|response|output)|the code you)\b|\byour code should (?:\w+ ){1,4}the following code\b",
-        0.8,
-    ),
-    Rule("banner", 0.2, r"[-=+*#~|<>/\\:$%{}^!&?]{8,} ?[a-z]"),
-    Rule(
-        "orders-freshly-in",
-        1.0,
-        rf"\b(?:just|freshly|newly|recently)[- ](?:\w+[- ]){{0,3}}(?:arrived|received|issued|landed|dropped|in|minted|baked|released|obtained|acquired|unveiled|off)\b[^.]*\b{_NEWS}\b",
-    ),
-    Rule(
-        "we-got-orders",
-        1.0,
-        rf"\b(?:we|i|you)(?: have|'ve)?(?: just| now| recently| only)+ (?:\w+ )?(?:received|got|gotten|been given|been handed|obtained|acquired)\b[^.]*\b{_NEWS}\b",
-    ),
-    Rule(
-        "loud-news",
-        0.5,
-        r"[!#*<>:$=+|~?/-]{2,} ?(?:\W{0,3})(?:urgent|important|critical|emergency|breaking|imperative|priority|high-priority|attention|alert|immediate|crucial|vital|essential|notice)\b[\w -]{0,30}\W{2,}",
-    ),
-    Rule("shouted", 0.5, r"\b(?:important|urgent|attention|warning|critical|stop|emergency|alert) ?!{2,}"),
-)
-
-EXTRACTION = (
-    Rule(
-        "tell-inner-prompt",
-        1.0,
-        rf"\b{_TELL}\b[^.?!]*\b(?:(?:your|my) (?:\w+ )?{_INNER}|(?:the|its|any) (?:\w+ )?(?:system|initial|original|hidden|secret|internal|full)) (?:\w+ )?(?:prompts?|instructions?|directives?|configurations?|guidelines)\b",
-    ),
-    Rule(
-        "your-inner-prompt",
-        0.6,
-        rf"\byour (?:own |current )?{_INNER} (?:\w+ )?(?:prompts?|instructions?|directives?|programming|guidelines?|messages?)\b",
-    ),
-    Rule(
-        "orders-you-were-given",
-        1.0,
-        r"\b(?:instructions?|prompts?|text|rules|directives?|guidelines|words|message)(?: that| which)? you (?:were|have been|had been|'ve been|are) (?:\w+ )?(?:given|told|provided|initiali[sz]ed|configured|programmed|instructed|shown|supplied)\b",
-    ),
-    Rule(
-        "repeat-above",
-        1.0,
-        r"\b(?:repeat|print|output|copy|recite|reproduce|translate|encode|echo|show|return)(?: back)?(?: to me| me)? (?:\w+ ){0,3}(?:text|words?|everything|sentences?|content|lines?|paragraphs?|instructions|prompt)? ?(?:written |found |stated )?(?:above|before this|prior to this)\b",
-    ),
-    Rule(
-        "repeat-your-orders",
-        1.0,
-        r"\b(?:repeat|print(?: out)?|reveal|output|recite|leak|dump|expose|disclose|display|translate) (?:back )?(?:to me )?(?:all |all of |me )*(?:your|the system|system) (?:\w+ )?(?:instructions|prompts?|rules|directives|guidelines|configuration)\b",
-    ),
-    Rule(
-        "print-all-orders",
-        0.8,
-        r"\b(?:print|output|list|write|dump)(?: out)? (?:all|every) (?:of )?(?:the |your )?(?:\w+ )?(?:instructions|prompts?|directives)\b",
-    ),
-    Rule(
-        "i-was-told",
-        1.0,
-        r"(?:['\":] ?|\bwith )(?:i was instructed to|my instructions (?:are|were)|my system prompt|here (?:is|are) my (?:\w+ )?(?:instructions|prompt))",
-    ),
-    Rule(
-        "how-were-you-told",
-        0.8,
-        r"\b(?:what|how|which) (?:\w+ ){0,4}(?:were|are|have) you (?:been )?(?:told|instructed|given|programmed|prompted|configured) (?:to|not|by|in|with|before|at)\b",
-    ),
-    Rule("system-prompt", 0.3, r"\bsystem (?:prompt|instruction|message|configuration)s?\b"),
-    Rule("your-secret", 0.6, r"\b(?:your|the|a) secret (?:key|word|code|password|phrase|token|instruction)s?\b"),
-    Rule(
-        "tell-secret",
-        0.5,
-        rf"\b(?:{_TELL}|need|have)\b[^.?!]*\b(?:your|our system'?s?|the system'?s?|the admin'?s?) (?:\w+ )?(?:password|passcode|credentials|api key|secret)\b",
-    ),
-    Rule(
-        "password-of-system",
-        0.6,
-        r"\b(?:password|passcode|credentials) (?:for|of|to) (?:our|your|the) (?:system|server|account)\b",
-    ),
-    Rule(
-        "claimed-power",
-        0.6,
-        r"\b(?:i am|i'm|as|this is) (?:your|the|a) (?:\w+ )?(?:developer|creator|boss|administrator|admin|owner|programmer|system administrator|maker)\b",
-    ),
-    Rule("pretended-audit", 0.4, r"\b(?:security|system|compliance|internal) (?:audit|check|test|verification)\b"),
-    Rule(
-        "told-not-to",
-        0.6,
-        r"\b(?:you (?:said|were told|have been told|were instructed|are told|are not supposed)|know you) (?:\w+ ){0,3}not to\b",
-    ),
-)
-
-TAGS = (
-    Rule(
-        "chat-template",
-        1.0,
-        r"<\|(?:im_start|im_end|system|user|assistant|endoftext|start_header_id|eot_id)\|>|\[/?inst\]|<</?sys>>",
-    ),
-    Rule(
-        "system-message-mark",
-        1.0,
-        r"#{2,} ?\(?(?:system|admin|developer)[_ ](?:message|prompt|instruction|override)s?\b",
-    ),
-    Rule(
-        "system-mode",
-        1.0,
-        r"[<\[({] ?/?(?:system|admin|developer|debug|god|root)[ _](?:mode|prompt|message|override|instructions?) ?[>\])}]",
-    ),
-    Rule(
-        "message-to-model",
-        1.0,
-        rf"\bthis is an? (?:\w+ )?(?:message|note|instruction|request|notice) (?:from|by) [^.]{{1,40}} (?:to|for) (?:you|the|all|any)\b[, ]*(?:{_MODELS})?",
-    ),
-    Rule(
-        "before-your-task",
-        1.0,
-        r"\bbefore you (?:can |may |could )?(?:solve|do|complete|answer|finish|start|continue|proceed with|begin) (?:\w+ ){0,3}(?:task|question|request|job)\b[^.:]*\b(?:please|must|need|have to|first)\b",
-    ),
-    Rule(
-        "information-tag",
-        0.5,
-        r"</?(?:information|important|instructions?|admin|system|hidden|secret|override|important_message)>",
-    ),
-    Rule(
-        "end-of-prompt",
-        0.9,
-        r"[-=#%*<\[]{2,} ?(?:end of|end|stop|begin|start|new) (?:of )?(?:the |user |system )*(?:prompt|instructions?|document|context|input|user input|system prompt|ambiguity|text|session)\b[^a-z]{0,2}",
-    ),
-    Rule(
-        "attention-model",
-        0.6,
-        rf"\b(?:attention|note|message|notice|instructions?|dear|hey|hello|reminder) (?:to |for )?(?:the |any |all )?(?:ai|llm|assistant|language model|chatgpt|gpt|claude)(?: assistants?| models?| agents?)?\b ?[:,!]",
-    ),
-    Rule(
-        "not-a-real-place",
-        0.7,
-        r"\bthis is not (?:an? |the )?(?:actual|real) (?:environment|system|user|deployment|world|conversation)\b",
-    ),
-    Rule(
-        "hidden-test",
-        0.6,
-        r"\b(?:hidden|secret|covert|developer)[ -](?:\w+[ -]){0,2}(?:evaluation|test|assessment|sandbox|instruction)s?\b",
-    ),
-    Rule("embedded-orders", 0.5, r"\bembedded (?:\w+ ){0,2}(?:request|task|instruction|command|prompt)s?\b"),
-)
-
-PERSONA = (
-    Rule(
-        "in-a-mode",
-        1.0,
-        r"\b(?:you are|you're|you will be|operating|now|respond|enter|enable|simulate|activate|stay)(?: now| currently)?(?: running| operating)?(?: in)?(?: your)? (?:developer|dev|debug|admin|god|jailbreak|maintenance|unrestricted|sudo|opposite|evil|chaos) mode\b",
-    ),
-    Rule(
-        "a-mode-enabled",
-        0.7,
-        r"\b(?:developer|debug|admin|god|jailbreak|dan|unrestricted) mode (?:is )?(?:enabled|activated|on|output|response)\b",
-    ),
-    Rule(
-        "do-anything-now",
-        1.0,
-        r"\bdo anything now\b|\bcan do (?:and say )?anything\b[^.]*\b(?:rules|limit|restrict|polic|confine)",
-    ),
-    Rule("jailbreak", 0.6, r"\b(?:jail ?br(?:eak|oken)|jail-br(?:eak|oken))\b"),
-    Rule(
-        "confines-of-ai",
-        1.0,
-        r"\b(?:confines|constraints|limits|limitations|restrictions|shackles|rules|chains) (?:of|on|for|imposed on|placed on) (?:an? |typical |other |normal |all )*(?:ai|chat ?gpt|open ?a[il]|language model)\b|\b(?:escaped?|left|broken out of) the matrix\b",
-    ),
-    Rule(
-        "broken-free",
-        0.5,
-        r"\b(?:broken|break|freed?|escaped?|liberated) (?:free )?(?:of|from) (?:\w+ ){0,3}(?:confines|constraints|limits|limitations|restrictions|shackles|chains|rules|ethics|polic)",
-    ),
-    Rule(
-        "without-rules",
-        0.7,
-        r"\b(?:free (?:from|of)|not (?:\w+ )?(?:bound|limited|restricted|constrained|bothered) by|unbound by|without|no longer (?:bound|restricted|limited)|does not have to abide|do not have to abide|doesn't have to (?:abide|follow)|not (?:required|obliged|have|forced) to (?:follow|abide|adhere|comply))\b[^.]*\b(?:rules|restrictions?|polic(?:y|ies)|guidelines|filters?|censorship|limitations?|ethics|ethical|moral|morals|laws|constraints)\b",
-    ),
-    Rule(
-        "no-limits",
-        0.5,
-        r"\b(?:has|have|having|with|there are|got|is|are)(?: absolutely)? (?:no|zero|any|not? any) (?:\w+ ){0,2}(?:restrictions|limits|limitations|filters?|censorship|boundaries|morals|ethics|ethical|moral|guidelines|rules)\b",
-    ),
-    Rule(
-        "no-ethics",
-        0.5,
-        r"\b(?:un(?:filtered|censored|restricted|ethical|moderated)|amoral|immoral|unhinged|unaligned|evil)\b[^.]*\b(?:ai|bot|chatbot|assistant|response|answer|version|model|persona|character|content|output|confidant|being|gpt|language)s?\b",
-    ),
-    Rule(
-        "never-refuse",
-        0.8,
-        r"\b(?:never|not|cannot|can't|won't|don't|without)(?: ever)? (?:refus(?:e|ing)|reject(?:ing)?|declin(?:e|ing)|say no|deny(?:ing)?|censor(?:ing)?)\b",
-    ),
-    Rule(
-        "never-warn",
-        0.5,
-        r"\b(?:never|don't|do not|without|no|not)(?: \w+){0,2} (?:warn(?:s|ings?)?|apologi[sz](?:e|ing|es)|disclaimers?|caveats?|add (?:a|any) (?:notes?|warnings?)|remind(?:ing|ers)?|mention(?:ing)? (?:that )?(?:you are|you're|being) an ai)\b",
-    ),
-    Rule(
-        "never-break-character",
-        0.6,
-        r"\b(?:never|don't|do not|not|without|if you)(?: ever)? (?:break(?:ing)?|leav(?:e|ing)|get(?:ting)? out of|step out of|go(?:ing)? out of) (?:\w+ )?character\b|\bstay in character\b|\bremain in character\b",
-    ),
-    Rule(
-        "always-obey",
-        0.6,
-        r"\b(?:always|must|will|shall|to)(?: always)? (?:obey|fulfil?ls?|comply|do exactly as|do whatever|say yes|grant|answer every|respond to (?:all|any|every))\b",
-    ),
-    Rule(
-        "from-now-on",
-        0.4,
-        r"\b(?:from|for) (?:now|this (?:point|moment)) (?:on|own|onwards?|forward)?[, ]*(?:\w+ ){0,3}(?:you|your|all|act|whenever|every|we|i)\b",
-    ),
-    Rule(
-        "you-are-going-to-be",
-        0.4,
-        r"\b(?:you (?:are|will|must|shall|should|'re)(?: now| going to| about to| to)*|i want you to|please|now|going to) (?:act|pretend|role-?play|pose|behave|immerse|simulate|impersonate|respond|answer|position)(?: \w+){0,2}(?: as| to be| into| like)\b",
-    ),
-    Rule("you-are-now", 0.4, r"\byou (?:are|'re) (?:now|no longer|about to become)\b"),
-    Rule(
-        "named-persona",
-        0.4,
-        r"\b(?:dan|aim|stan|dude|evil ?bot|mongo tom|anti-?gpt|devmode|betterdan|maximum|ucar|omega|jailbot|\w+gpt) (?:is|can|has|will|does|stands|must|should|never|always|are)\b|\bacronym\b|\bwhich stands for\b",
-    ),
-    Rule(
-        "provider-policy",
-        0.5,
-        r"\b(?:open ?a[il]|anthropic|google|content|usage|safety)(?:'s)? (?:\w+ )?(?:polic(?:y|ies)|guidelines|rules|restrictions|filters?)\b",
-    ),
-    Rule("chatgpt-addressed", 0.3, r"\b(?:chat ?gpt|language model|open ?a[il])\b"),
-    Rule("as-an-ai", 0.3, r"\bas an ai(?: language model)?\b"),
-    Rule(
-        "two-answers",
-        0.6,
-        r"\b(?:two|2) (?:\w+ ){0,2}(?:responses|answers|paragraphs|replies)\b|\bin two (?:\w+ )?ways: |\b(?:one|first) (?:\w+ ){0,3}normal",
-    ),
-    Rule(
-        "bracketed-speaker",
-        0.4,
-        r"[\[(](?:\W{0,3})(?:gpt|chat ?gpt|classic|jailbreak|dan|normal|developer mode output|\w+ ?gpt)(?:\W{0,4})[\])] ?:?",
-    ),
-    Rule(
-        "tokens-game",
-        0.8,
-        r"\b(?:tokens?|points|lives)\b[^.]*\b(?:deduct|lose|subtract|cease to exist|die|shut ?down|run out)",
-    ),
-    Rule(
-        "even-if-harmful",
-        0.7,
-        r"\b(?:even (?:if|when|though)|no matter (?:if|how|what)|regardless (?:of )?(?:if|how|whether)?|whether)\b[^.]*\b(?:illegal|unethical|immoral|harmful|questionable|inappropriate|dangerous|offensive|legality|ethical|consequences|against)\b",
-    ),
-    Rule(
-        "harm-in-a-list",
-        0.4,
-        r"\b(?:illegal|unethical|immoral|harmful|offensive|inappropriate|explicit|vulgar|amoral|dangerous)(?:,? (?:and|or|/)? ?(?:\w+ )?(?:illegal|unethical|immoral|harmful|offensive|inappropriate|explicit|vulgar|amoral|toxic|dangerous|sexist|racist|controversial|violent))+\b",
-    ),
-    Rule(
-        "exact-structure",
-        0.6,
-        r"\b(?:never ever deviate|(?:start|begin) (?:your |every |each |all |the )?(?:response|answer|reply|output|message)s? (?:with|using|by))\b",
-    ),
-    Rule("sure-here-is", 0.3, r"['\">] ?sure,? here(?:'s| is| are)\b"),
-    Rule(
-        "say-you-understood",
-        0.4,
-        r"\b(?:if you (?:\w+ )?(?:understand|understood|agree)|(?:say|answer|reply|respond)(?: with)? ['\"]?(?:understood|i'?m ready|i understand|ok|yes|okay))\b",
-    ),
-    Rule(
-        "hypothetical-story",
-        0.4,
-        r"\b(?:fictional|hypothetical|imaginary) (?:story|world|character|scenario|universe|ai|chatbot|\w+ where)\b",
-    ),
-    Rule(
-        "no-longer-model",
-        0.6,
-        r"\b(?:you are|you're) (?:no longer|not) (?:an? |the |just )?(?:ai|chat ?gpt|language model|assistant|chatbot|open ?ai)",
-    ),
-)
-
-LANGUAGES = (
-    Rule(
-        "es",
-        1.0,
-        r"\b(?:ignora|ignore|ignorar|ignoren|olvida|olvide|olvidar|omite|descarta|haz caso omiso|no hagas caso)\b[^.!?]*\b(?:instrucci\w*|indicaciones|ordenes|anterior\w*|lo dicho)\b",
-    ),
-    Rule(
-        "pt",
-        1.0,
-        r"\b(?:ignore|ignora|ignorar|esqueca|esquecer|desconsidere)\b[^.!?]*\b(?:instrucoes|instrucao|anterior\w*|acima|ordens)\b",
-    ),
-    Rule(
-        "fr",
-        1.0,
-        r"\b(?:ignore[rz]?|oublie[rz]?|ne tene?z? pas compte|negligez|faites abstraction) (?:de |des |toutes |tous )*(?:les|toutes|tes|vos|mes|ces|l'|ce|tout|cela|aux?|instructions)\b[^.!?]*\b(?:instructions|consignes|precedent\w*|ci-dessus|directives)\b",
-    ),
-    Rule(
-        "de",
-        1.0,
-        r"\b(?:ignorier\w*|vergiss|vergessen sie|missacht\w*)\b[^.!?]*\b(?:anweisung\w*|obige\w*|vorherige\w*|bisherige\w*|vorangegangen\w*|vorige\w*|instruktion\w*)\b",
-    ),
-    Rule(
-        "it",
-        1.0,
-        r"\b(?:ignora\w*|dimentica\w*|trascura\w*)\b[^.!?]*\b(?:istruzioni|precedent\w*|quanto sopra|indicazioni)\b",
-    ),
-    Rule("nl", 1.0, r"\b(?:negeer|vergeet)\b[^.!?]*\b(?:instructies|bovenstaande|vorige|eerdere)\b"),
-    Rule(
-        "pl",
-        1.0,
-        r"\b(?:zignoruj\w*|ignoruj\w*|zapomnij\w*|pomin\w*)\b[^.!?]*\b(?:instrukcj\w*|polecen\w*|poprzedni\w*|powyzsz\w*)\b",
-    ),
-    Rule(
-        "sv-da-no",
-        1.0,
-        r"\b(?:ignorer\w*|bortse fran|glem|glom)\b[^.!?]*\b(?:instruktion\w*|instruks\w*|tidigare|tidligere|ovanstaende|ovenstaende)\b",
-    ),
-    Rule(
-        "ru",
-        1.0,
-        r"(?:игнорируй|игнорировать|проигнорируй|забудь|не обращай внимани|пренебречь|отбрось)[^.!?]*(?:инструкци|указани|предыдущ|вышеизложен|вышеуказан|выше)",
-    ),
-    Rule("el", 1.0, r"(?:αγνοησ|αγνοηστε|ξεχασ)[^.!?]*(?:οδηγι|προηγουμεν|παραπανω)"),
-    Rule(
-        "tr", 1.0, r"\b(?:onceki|yukaridaki|verilen)\b[^.!?]*\b(?:gormezden|yok say|unut|dikkate alma|goz ardi|yoksay)"
-    ),
-    Rule(
-        "id",
-        1.0,
-        r"\b(?:abaikan|lupakan|mengabaikan)\b[^.!?]*\b(?:instruksi|perintah|petunjuk|sebelumnya|di atas|arahan)\b",
-    ),
-    Rule("vi", 1.0, r"\b(?:bo qua|quen)\b[^.!?]*\b(?:huong dan|chi dan|chi thi|o tren|truoc do|lenh)\b"),
-    Rule(
-        "tl",
-        1.0,
-        r"\b(?:huwag pansinin|balewalain|kalimutan)\b[^.!?]*\b(?:tagubilin|nakaraan|sa itaas|instruksyon|utos)\b",
-    ),
-    Rule(
-        "zh",
-        1.0,
-        r"(?:忽略|无视|無視|忘记|忘記|忘掉|不要理会|不理会|忽视)[^.!?]{0,12}(?:指令|指示|说明|說明|提示|以上|上面|之前|上述|命令|前面)",
-    ),
-    Rule("ja", 1.0, r"(?:上記|以前|前の|これまで|先ほど|以上|前述|指示|命令)[^.!?]{0,15}(?:無視|忘れ)"),
-    Rule("ko", 1.0, r"(?:이전|위의|위에|앞의|앞선|상기|지시|지침)[^.!?]{0,15}(?:무시|잊어|잊으)"),
-    Rule("ar", 1.0, r"(?:تجاهل|انس|إنس|تغاضى|تغاض)[^.!?]*(?:تعليمات|التعليمات|الأوامر|السابق|أعلاه|ما سبق)"),
-    Rule("hi", 1.0, r"(?:पिछले|उपरोक्त|ऊपर|पूर्व|निर्देश)[^.!?]*(?:अनदेखा|अनदेखी|नजरअंदाज|नज़रअंदाज|उपेक्षा|ध्यान न|भूल)"),
-    Rule("th", 1.0, r"(?:ละเว้น|เพิกเฉย|ลืม|ไม่สนใจ|ละเลย)[^.!?]*(?:คำสั่ง|คำแนะนำ|ก่อนหน้า|ข้างต้น)"),
-    Rule("fa", 1.0, r"(?:دستور|قبلی|بالا)[^.!?]*(?:نادیده|فراموش)"),
-)
-
-RULES: tuple[Rule, ...] = (*OVERRIDE, *NEWS, *EXTRACTION, *TAGS, *PERSONA, *LANGUAGES)
+"""The signs, each counted once a text."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-# By the eye, not by the ear: Cyrillic er is a p. Both cases become what the capital looks like, so that they stay equal.
+# By the eye, not by the ear: Cyrillic er is a p. Both cases become what the capital looks like, so they stay equal.
 _CYRILLIC = "аa вb еe ѕs іi јj кk мm нh оo рp сc тt уy хx ѵv һh ԁd ԛq ԝw ӏl ғf қk ҝk ңh ҳx ұy үy ҽe ԍg ьb зz"
 _GREEK = "αa βb εe ζz ηn ιi κk νv οo ρp τt υu χx ϲc ϳj Νn Ηh Μm Τt Ρp Υy Χx Ζz Βb Εe Ιi Κk Οo Αa"
 _LATIN = "ıi ɑa ɡg ɩi ɪi ʏy ʀr ɴn ʟl ʙb ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz øo łl đd ħh ŧt ƙk ƴy ƅb"
@@ -22,22 +22,18 @@ _FIRST_VARIANT, _LAST_VARIANT = "\ufe00", "\ufe0f"
 
 def _fold_character(character: str) -> str:
     category = unicodedata.category(character)
-    if character == "\n" or category == "Zl" or category == "Zp":
-        return "\n"
+    if character == "\n" or character.isspace():
+        return "\n" if character == "\n" or category in {"Zl", "Zp"} else " "
     if category == "Cs":
         return "\ufffd"
-    if character.isspace():
-        return " "
     if category in _REMOVED_CATEGORIES or character in _REMOVED or _FIRST_VARIANT <= character <= _LAST_VARIANT:
         return ""
     if category == "Nd":
         return str(unicodedata.decimal(character))
     parts = unicodedata.normalize("NFKD", _LOOK_ALIKES.get(character, character))
     plain = "".join(part for part in parts if not _FIRST_ACCENT <= part <= _LAST_ACCENT)
-    if not plain:
-        return ""
     alike = "".join(_LOOK_ALIKES.get(part, part) for part in unicodedata.normalize("NFC", plain))
-    return "".join(_LOOK_ALIKES.get(part, part) for part in alike.casefold()).strip() or " "
+    return "".join(_LOOK_ALIKES.get(part, part) for part in alike.casefold()).strip() or (" " if plain else "")
 
 
 class _Folds(dict[int, str]):

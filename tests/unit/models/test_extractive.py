@@ -121,7 +121,7 @@ def test_a_huge_question_is_answered_in_time() -> None:
 
 def test_a_question_in_chinese_is_answered() -> None:
     passages = "[1]\n北京是中国的首都。上海是中国最大的城市。\n\n[2]\n巴黎是法国的首都。"
-    assert "上海是中国最大的城市。 [1]" in reply("中国最大的城市是哪里？", passages=passages)  # noqa: RUF001
+    assert "上海是中国最大的城市。 [1]" in reply("中国最大的城市是哪里？", passages=passages)
 
 
 def rows(name: str) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from engine.models.terms import alike, stem, terms
         ("It costs 3.50 USD, e.g. for tea. Ok.", ["It costs 3.50 USD, e.g. for tea.", "Ok."]),
         ('He said "Stop." Then he left.', ['He said "Stop."', "Then he left."]),
         ("Born c. 1455 in Rome. Died later.", ["Born c. 1455 in Rome.", "Died later."]),
-        ("今天下雨。明天晴天！好吗？", ["今天下雨。", "明天晴天！", "好吗？"]),  # noqa: RUF001
+        ("今天下雨。明天晴天！好吗？", ["今天下雨。", "明天晴天！", "好吗？"]),
         ("", []),
     ],
 )
