@@ -155,7 +155,7 @@ def _from_hex(stretch: str) -> str:
 
 
 def _from_spaced(stretch: str) -> str:
-    return " ".join(word.replace(" ", "") for word in _GAP.split(stretch))
+    return " ".join(word.replace(" ", "") for word in cast("list[str]", _GAP.split(stretch)))
 
 
 _CODES: tuple[tuple[str, str, Any, Callable[[str], str]], ...] = (

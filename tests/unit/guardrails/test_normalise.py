@@ -1,6 +1,5 @@
 """Folding: disguises fall off, and every place leads back to the original."""
 
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

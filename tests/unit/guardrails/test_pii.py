@@ -1,6 +1,5 @@
 """Personal data: found by its form, masked in place, and never repeated in a reason."""
 
-
 import gzip
 import json
 from pathlib import Path
