@@ -23,7 +23,7 @@ from langchain_core.messages import HumanMessage
 from benchmarks.retrieval import DEFAULT_DATA, documents_of, rows_of
 from engine import Passage, Prompt
 from engine.models.extractive import Extractive
-from engine.models.quoting import DO_NOT_KNOW
+from engine.models.extractive.quoting import DO_NOT_KNOW
 from tools.documents import DocumentIndex
 
 PROMPT = Prompt(text="{passages}\n\nQuestion: {question}")

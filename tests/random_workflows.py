@@ -44,7 +44,10 @@ LOUD = st.one_of(
         POLICIES,
         st.text('abc é"', max_size=9),
     ),
-    st.builds(lambda p: CallTool(tool=open_ticket, args={"question": "question"}, into="ticket", **p), POLICIES),
+    st.builds(
+        lambda p: CallTool(tool=open_ticket, args={"question": "question"}, into="ticket", effect="idempotent", **p),
+        POLICIES,
+    ),
     st.builds(lambda p: Validate(check=[is_good], into="ready", **p), POLICIES),
 )
 

@@ -72,6 +72,8 @@ class CallTool(Node):
             f"the tool {signature.name!r} needs the parameter {name!r}: add it to args or constants"
             for name in sorted(signature.required - set(given))
         ]
+        if self.cache is not None and self.effect == "once":
+            faults.append("a tool with effect 'once' cannot have a cache: what it does would be left out")
         for name, field in self.args.items():
             if name in signature.types and field in fields:
                 kind, held = signature.types[name], fields[field].annotation

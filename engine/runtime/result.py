@@ -31,7 +31,7 @@ class RunResult:
     """What a run ended with; the ledger holds the rest under `run_id`.
 
     Attributes:
-        output: the fields that the workflow returns, JSON; as far as they came where the run did not succeed.
+        output: the fields that the workflow returns, JSON; empty where the run did not succeed.
         cost_usd: what the calls cost; None when the price of one is not known.
         duration_s: seconds from start to end.
     """

@@ -4,7 +4,7 @@ import pytest
 from pydantic import BaseModel
 
 from engine.definition.edges import END, START, Branch, Chain, Parallel
-from engine.definition.policies import Budget
+from engine.definition.policies import Budget, Cache
 from engine.definition.workflow import Workflow
 from engine.errors import DefinitionError
 from engine.nodes.call_tool import CallTool
@@ -103,6 +103,8 @@ def test_the_arguments_of_a_tool_are_checked_against_its_parameters():
     assert "needs the parameter 'question': add it to args or constants" in said
     wrong = CallTool(tool=open_ticket, args={"question": "count"}, into="ticket")
     assert "the parameter 'question' takes str, and 'count' holds int" in faults_of(line, ("ticket", wrong))
+    cached = CallTool(tool=open_ticket, args={"question": "question"}, into="ticket", cache=Cache())
+    assert "a tool with effect 'once' cannot have a cache" in faults_of(line, ("ticket", cached))
 
 
 def test_a_verdict_must_be_a_value_of_its_field():

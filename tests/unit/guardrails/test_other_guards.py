@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 
 import pytest
 
@@ -10,9 +9,10 @@ from engine import Action, DefinitionError, GuardItem, Guardrail, Stage
 from guardrails.json_schema import JsonSchema
 from guardrails.max_length import MaxLength
 from guardrails.tool_allow_list import ToolAllowList
+from tests.public_data import GUARDRAILS
 
 SCHEMA = {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]}
-CASES = Path(__file__).parents[4] / "shared" / "data" / "guardrails" / "json_schema.jsonl.gz"
+CASES = GUARDRAILS / "json_schema.jsonl.gz"
 ONLY_ANNOTATIONS = ("draft2020-12/format.json", "draft2020-12/content.json")
 """Cases in which a format must be ignored; the guardrail checks formats, for that is why they are declared."""
 

@@ -2,7 +2,6 @@
 
 import gzip
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +10,9 @@ from hypothesis import strategies as st
 
 from engine import Action, GuardItem, Guardrail, Stage, Verdict
 from guardrails.pii import Pii
+from tests.public_data import GUARDRAILS
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "guardrails"
+DATA = GUARDRAILS
 LABELS = {"CREDIT_CARD": "CARD", "EMAIL_ADDRESS": "EMAIL", "IBAN_CODE": "IBAN", "PHONE_NUMBER": "PHONE"}
 LEAST_RECALL = {"CARD": 0.94, "IBAN": 0.93, "EMAIL": 0.99, "PHONE": 0.66}
 PERSONAL = ("jane@acme.com", "4111 1111 1111 1111", "+44 20 7946 0958", "GB82 WEST 1234 5698 7654 32", "8.8.8.8")

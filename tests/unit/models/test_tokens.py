@@ -19,9 +19,10 @@ from langchain_core.tools import tool
 from pydantic import BaseModel
 
 from engine.models.tokens import bound_messages, count_bound, estimate
+from tests.public_data import EVALUATION
 
 ROOT = Path(__file__).resolve().parents[3]
-DATA = ROOT.parent / "shared" / "data" / "evaluation" / "corpora"
+DATA = EVALUATION / "corpora"
 RANDOM = random.Random(1)
 
 # What o200k counts for each text.

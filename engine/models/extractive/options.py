@@ -8,7 +8,7 @@ from typing import Any
 
 import re2
 
-from engine.models.terms import alike, terms
+from engine.models.extractive.terms import alike, terms
 
 _DESCRIBING: Any = re2.compile(
     r"^\s*(?:[-*+•]|\d{1,2}[.)])?\s*[`\"'*]*([^:`\"'*\n]{1,60}?)[`\"'*]*\s*(?::|\x{2013}|\x{2014}| - )\s*(\S.*)$"

@@ -6,18 +6,18 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
 from engine.models.extractive import Extractive
-from engine.models.passages import Passage
-from engine.models.quoting import DO_NOT_KNOW, quotes
-from engine.models.terms import terms
+from engine.models.extractive.passages import Passage
+from engine.models.extractive.quoting import DO_NOT_KNOW, quotes
+from engine.models.extractive.terms import terms
+from tests.public_data import EVALUATION
 
-DATA = Path(__file__).resolve().parents[4] / "shared" / "data" / "evaluation"
+DATA = EVALUATION
 
 PASSAGES = """[1] Guide > Workers (docs/workers.md)
 ## Crashes

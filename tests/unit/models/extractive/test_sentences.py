@@ -2,8 +2,8 @@
 
 import pytest
 
-from engine.models.sentences import plain, split, units
-from engine.models.terms import alike, stem, terms
+from engine.models.extractive.sentences import plain, split, units
+from engine.models.extractive.terms import alike, stem, terms
 
 
 @pytest.mark.parametrize(

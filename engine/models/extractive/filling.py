@@ -9,10 +9,10 @@ from typing import Any, cast
 import re2
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from engine.models.options import Described, choose, named_in, options_of
-from engine.models.passages import read
-from engine.models.quoting import DO_NOT_KNOW, quotes
-from engine.models.terms import terms
+from engine.models.extractive.options import Described, choose, named_in, options_of
+from engine.models.extractive.passages import read
+from engine.models.extractive.quoting import DO_NOT_KNOW, quotes
+from engine.models.extractive.terms import terms
 from engine.models.tokens import estimate
 
 _NUMBER: Any = re2.compile(r"(?:^|[^\w.])(-?\d[\d,]*(?:\.\d+)?)")

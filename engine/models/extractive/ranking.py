@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from engine.models.hints import answered_by, asks_for_definition, defines
-from engine.models.passages import Passage
-from engine.models.sentences import Kind, split, units
-from engine.models.terms import alike, terms
+from engine.models.extractive.hints import answered_by, asks_for_definition, defines
+from engine.models.extractive.passages import Passage
+from engine.models.extractive.sentences import Kind, split, units
+from engine.models.extractive.terms import alike, terms
 
 _FITS_THE_KIND = 1.2  # a date where a date is asked for
 _BEGINS_WITH_IT, _DEFINES_IT = 1.2, 1.4  # "A run that ...", "A run is ..." where it is asked what a run is

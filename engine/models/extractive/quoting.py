@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.models.passages import Passage
-from engine.models.ranking import Ranked, Sentence, rank, sentences_of
-from engine.models.terms import is_unspaced
+from engine.models.extractive.passages import Passage
+from engine.models.extractive.ranking import Ranked, Sentence, rank, sentences_of
+from engine.models.extractive.terms import is_unspaced
 
 DO_NOT_KNOW = "I do not know: none of the passages answers this."
 

@@ -10,9 +10,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
-from engine.models.filling import fill
-from engine.models.passages import read
-from engine.models.quoting import DO_NOT_KNOW, quotes
+from engine.models.extractive.filling import fill
+from engine.models.extractive.passages import read
+from engine.models.extractive.quoting import DO_NOT_KNOW, quotes
 from engine.models.tokens import estimate
 
 MODEL_NAME = "extractive-1"
