@@ -109,7 +109,7 @@ def _of_langchain(tool: BaseTool) -> ToolSignature:
         parameters=parameters,
         types=types,
         required=required,
-        returns=hints.get("return", Any),
+        returns=Any if tool.response_format == "content_and_artifact" else hints.get("return", Any),
         takes_idempotency_key=IDEMPOTENCY_KEY in hints,
         _check=check,
     )

@@ -7,7 +7,7 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import StructuredTool, tool
+from langchain_core.tools import StructuredTool, ToolException, tool
 from langchain_core.vectorstores import InMemoryVectorStore
 from pydantic import BaseModel
 
@@ -300,3 +300,38 @@ async def test_an_answer_that_ends_for_its_content_falls_back():
     free = Price(input="0", output="0")
     role = Model(ScriptedModel(script=[filtered]), price=free, backup=Model(ScriptedModel(script=["fine"]), price=free))
     assert (await output_of(generate(), large=role))["answer"] == "fine"
+
+
+SCHEMA = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+
+
+def answers_with_status(text: str) -> Any:
+    """Answer as an MCP tool does: an error is ordinary text."""
+    if text == "q":
+        raise ToolException("the server says no")
+    return f"seen {text}", None
+
+
+remote = StructuredTool.from_function(
+    answers_with_status,
+    name="remote",
+    description="A tool whose parameters are JSON Schema.",
+    args_schema=SCHEMA,
+    response_format="content_and_artifact",
+    handle_tool_error=True,
+)
+
+
+async def test_a_tool_with_a_json_schema_is_checked_and_its_error_is_one():
+    node = CallTool(tool="tests.unit.nodes.test_nodes:remote", args={"text": "question"}, into="answer")
+    assert (await output_of(node, {"question": "p"}))["answer"] == "seen p"
+    async with app_for(line(("node", node), state=Work)) as app:
+        result = await app.run("line", {"question": "q"})
+        assert "the tool 'remote' answered with an error: the server says no" in result.error.message
+    with pytest.raises(ToolFailed, match="the arguments do not fit the tool 'remote'"):
+        signature_of(remote).check({"text": 3})
+
+
+async def test_an_artifact_is_kept_beside_the_content():
+    node = CallTool(tool="tests.unit.nodes.test_nodes:with_artifact", args={"text": "question"}, into="shape")
+    assert (await output_of(node))["shape"] == {"content": "seen q", "artifact": {"length": 1}}

@@ -1,0 +1,57 @@
+"""The writer: bounded waiting for a locked database, and a connection that comes back."""
+
+import sqlite3
+import uuid
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import text
+
+from engine.errors import StoreError
+from engine.records import RunRecord, RunStatus
+from engine.store.database import Database
+from engine.store.ledger import SqlLedger
+
+
+def run(number: int) -> RunRecord:
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    return RunRecord(run_id=f"{number:032x}", workflow="w", version="v", status=RunStatus.RUNNING, started_at=began)
+
+
+async def test_a_locked_database_is_waited_for_a_while_and_then_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.store.database._BUSY_SECONDS", 0)
+    monkeypatch.setattr("engine.store.writer._LOCKED_WAITS", (0.01, 0.01))
+    ledger = SqlLedger(Database.open(f"sqlite:///{tmp_path}/runs.db"))
+    other = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StoreError, match="another process holds it"):
+        await ledger.commit([run(1)])
+    other.execute("ROLLBACK")
+    other.close()
+    await ledger.commit([run(2)])
+    assert len(await ledger.runs()) == 1
+    await ledger.close()
+
+
+async def test_a_connection_that_was_cut_is_made_anew(postgres_url):
+    name = f"cut_{uuid.uuid4().hex[:8]}"
+    ledger = SqlLedger(Database.open(f"{postgres_url}&application_name={name}", migrate=True))
+    await ledger.commit([run(1)])
+    other = Database.open(postgres_url)
+    with other.engine.connect() as connection:
+        kill = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name")
+        assert connection.execute(kill, {"name": name}).scalar() >= 1
+    other.close()
+    with pytest.raises(StoreError):
+        await ledger.commit([run(2)])
+    await ledger.commit([run(3)])
+    assert {found.run_id for found in await ledger.runs()} == {run(1).run_id, run(3).run_id}
+    await ledger.close()
+
+
+async def test_what_nobody_waited_for_is_told_at_the_close(tmp_path):
+    ledger = SqlLedger(Database.open(f"sqlite:///{tmp_path}/runs.db"))
+    await ledger.commit([run(1)])
+    ledger.submit([run(1)])
+    with pytest.raises(StoreError):
+        await ledger.close()
