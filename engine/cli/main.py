@@ -61,9 +61,6 @@ def main() -> None:
     except EngineError as error:
         typer.echo(f"flowledger: {error}", err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        typer.echo("flowledger: interrupted", err=True)
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output has left, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)

@@ -45,7 +45,11 @@ def run(
     given = _input_of(loaded.workflow(workflow), values or [], input_file)
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
-    result = asyncio.run(_run(loaded, workflow, given, tenant, user, listening))
+    try:
+        result = asyncio.run(_run(loaded, workflow, given, tenant, user, listening))
+    except KeyboardInterrupt:
+        typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:

@@ -153,8 +153,9 @@ def _see_to_schema(database: Database, *, upgrade: bool) -> None:
             "it was written by a newer one, install that"
         )
     if not upgrade:
+        has = f"has the schema {found}" if found else "has no tables yet"
         raise StoreError(
-            f"the database {database.safe_url} has the schema {found or 'of an empty database'} and this flowledger "
-            f"needs {schema.HEAD}: run `flowledger db upgrade`"
+            f"the database {database.safe_url} {has}, and this flowledger needs the schema {schema.HEAD}: "
+            "run `flowledger db upgrade`"
         )
     schema.upgrade(database.engine)

@@ -1,8 +1,13 @@
 """The command line: run a workflow, look at it, add up what it cost."""
 
 import json
+import os
+import signal
+import sqlite3
+import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +110,34 @@ def test_the_ledger_says_where_it_is(flowledger):
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])
 def test_help_and_version_are_there(flowledger, arguments):
     assert flowledger(*arguments).code == 0
+
+
+def test_an_interrupted_run_is_recorded_as_cancelled(tmp_path):
+    (tmp_path / "slow.py").write_text(
+        "import asyncio\n"
+        "from engine import END, START, App, CallTool, Chain, State, Workflow\n"
+        "class Work(State):\n    text: str\n    out: str = ''\n"
+        "async def hang(text: str) -> str:\n    print('hanging', flush=True)\n    await asyncio.Event().wait()\n    return text\n"
+        "node = CallTool(tool=hang, args={'text': 'text'}, into='out')\n"
+        "app = App(workflows=[Workflow(name='slow', state=Work, nodes={'hang': node}, edges=[Chain(START, 'hang', END)])])\n"
+    )
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "engine.cli.main", "run", "slow", "text=x", "--app", "slow:app"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root), "FLOWLEDGER_DATABASE": "sqlite:///runs.db"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "hanging\n"
+        running.send_signal(signal.SIGINT)
+        _, err = running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert err == "flowledger: interrupted; the run is recorded as cancelled\n"
+    with sqlite3.connect(tmp_path / "runs.db") as ledger:
+        rows = [ledger.execute(f"SELECT status FROM {table}").fetchall() for table in ("runs", "steps", "calls")]
+    ledger.close()
+    assert rows == [[("cancelled",)]] * 3
