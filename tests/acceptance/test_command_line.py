@@ -112,15 +112,27 @@ def test_help_and_version_are_there(flowledger, arguments):
     assert flowledger(*arguments).code == 0
 
 
+SLOW = """
+import asyncio
+from engine import END, START, App, CallTool, Chain, State, Workflow
+
+class Work(State):
+    text: str
+    out: str = ""
+
+async def hang(text: str) -> str:
+    print("hanging", flush=True)
+    await asyncio.Event().wait()
+    return text
+
+node = CallTool(tool=hang, args={"text": "text"}, into="out")
+slow = Workflow(name="slow", state=Work, nodes={"hang": node}, edges=[Chain(START, "hang", END)])
+app = App(workflows=[slow])
+"""
+
+
 def test_an_interrupted_run_is_recorded_as_cancelled(tmp_path):
-    (tmp_path / "slow.py").write_text(
-        "import asyncio\n"
-        "from engine import END, START, App, CallTool, Chain, State, Workflow\n"
-        "class Work(State):\n    text: str\n    out: str = ''\n"
-        "async def hang(text: str) -> str:\n    print('hanging', flush=True)\n    await asyncio.Event().wait()\n    return text\n"
-        "node = CallTool(tool=hang, args={'text': 'text'}, into='out')\n"
-        "app = App(workflows=[Workflow(name='slow', state=Work, nodes={'hang': node}, edges=[Chain(START, 'hang', END)])])\n"
-    )
+    (tmp_path / "slow.py").write_text(SLOW)
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "engine.cli.main", "run", "slow", "text=x", "--app", "slow:app"]
     with subprocess.Popen(
