@@ -23,6 +23,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def digest(value: Any) -> str:
+    """Give the sha256 (hex) of a JSON value in its one form."""
+    return _sha256(canonical(value))
+
+
 def pack(value: Any) -> tuple[str, list[PayloadRecord]]:
     """Give the address of a value and the payloads that hold it, its long texts first."""
     text = canonical(value)
@@ -39,7 +44,11 @@ def unpack(sha256: str, read: Callable[[str], str]) -> Any:
 
 
 def _payload(text: str) -> PayloadRecord:
-    return PayloadRecord(sha256=hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest(), content=text)
+    return PayloadRecord(sha256=_sha256(text), content=text)
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def _with_references(value: Any, payloads: list[PayloadRecord]) -> Any:

@@ -1,6 +1,5 @@
 """The one way out of a node: every request becomes a call that goes through the call stack."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,7 +13,7 @@ from engine.definition.node import Effect, Reply
 from engine.definition.passage import Retrieved
 from engine.definition.prompt import Prompt
 from engine.definition.tool import IDEMPOTENCY_KEY, signature_of
-from engine.payloads import canonical
+from engine.payloads import digest
 from engine.runtime.compose import compose
 from engine.runtime.run import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL, Answer, Call, CallNext, Step, Target
 from engine.runtime.stacks import CALL_STACK
@@ -143,7 +142,7 @@ class Context:
             operation=operation,
             role=role,
             request=request,
-            request_hash=hashlib.sha256(canonical(request).encode()).hexdigest(),
+            request_hash=digest(request),
             payload=payload,
             ordinal=self._step.calls,
             asked_tokens=asked_tokens,

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
 
 from engine.errors import StoreError
 from engine.records import (
@@ -120,8 +120,12 @@ class Writer:
 
     def _write(self, batch: Sequence[_Submission]) -> None:
         """Write a batch as one transaction; if one row is refused, each submission alone."""
+        rows = self._grouped(batch)
         try:
-            self._transaction(self._grouped(batch))
+            try:
+                self._transaction(rows)
+            except (DataError, UnicodeEncodeError, ValueError):  # a text that no column can hold
+                self._transaction({kind: [_cleaned(row) for row in values] for kind, values in rows.items()})
         except IntegrityError as error:
             if len(batch) == 1:
                 batch[0].error = error
@@ -213,6 +217,14 @@ def _row_maker(record: type) -> Callable[[Any], dict[str, Any]]:
     names = tuple(one.name for one in fields(record))
     values = attrgetter(*names)
     return lambda one: dict(zip(names, values(one), strict=True))
+
+
+def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace what databases refuse in texts: NUL, and halves of surrogate pairs."""
+    return {
+        name: value.replace("\0", "\ufffd").encode(errors="replace").decode() if isinstance(value, str) else value
+        for name, value in row.items()
+    }
 
 
 def _payload_row(record: PayloadRecord) -> dict[str, Any]:

@@ -142,3 +142,12 @@ def test_a_folder_is_indexed_by_a_command(flowledger, tmp_path, monkeypatch):
         assert refused.code == 2
         assert said in refused.err
         assert "Traceback" not in refused.err
+
+
+@pytest.mark.parametrize("question", ["\0", "half a pair \ud800", "'; DROP TABLE runs; --", '"', "*", "   ", "🙂" * 3])
+async def test_any_text_may_be_asked_and_the_run_is_recorded(shipped, question):
+    async with shipped as app:
+        for workflow, field in (("answer-docs", "question"), ("triage", "message")):
+            result = await app.run(workflow, {field: question})
+            assert (await app.ledger.run(result.run_id)).status == result.status != "running"
+            assert result.error is None or "Traceback" not in result.error.message

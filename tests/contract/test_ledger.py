@@ -132,6 +132,17 @@ async def test_a_loss_that_nobody_waited_for_is_told_to_the_next_who_does(ledger
     await ledger.commit()
 
 
+async def test_a_text_that_no_column_can_hold_is_cleaned_and_nothing_is_lost(ledger):
+    odd = run(1, error_message="a \0 and half a pair \ud800", status=RunStatus.FAILED)
+    sha256, payloads = pack({"said": "\0 \ud800"})
+    await ledger.commit([odd, step(1), *payloads])
+    assert (await ledger.run(odd.run_id)).error_message.startswith("a ")
+    assert len(await ledger.steps(odd.run_id)) == 1
+    assert unpack(sha256, (await ledger.contents(sha256)).__getitem__) == {"said": "\0 \ud800"}
+    await ledger.finish(replace(odd, error_message="\ud800 again"))
+    assert (await ledger.run(odd.run_id)).status is RunStatus.FAILED
+
+
 async def test_many_writers_at_once_lose_nothing(ledger):
     await asyncio.gather(*(ledger.commit([run(number), step(number)]) for number in range(1, 201)))
     assert len(await ledger.runs(limit=500)) == 200

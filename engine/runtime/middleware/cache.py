@@ -1,12 +1,11 @@
 """Cache: what a node wrote for the same definition, models and inputs is used again, for a while."""
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.payloads import canonical
+from engine.payloads import digest
 from engine.runtime.run import Step, StepNext
 
 
@@ -59,5 +58,4 @@ async def cache(step: Step, call_next: StepNext) -> Mapping[str, Any]:
 
 def _key(step: Step) -> str:
     """Hash the definition with its code and prompts, the models behind the roles, and what the node reads."""
-    said = [step.run.record.version, step.run.bundle_hash, step.name, step.inputs]
-    return hashlib.sha256(canonical(said).encode()).hexdigest()
+    return digest([step.run.record.version, step.run.bundle_hash, step.name, step.inputs])

@@ -1,7 +1,6 @@
 """A tool as a target: a typed function or LangChain tool, called once an attempt."""
 
 import asyncio
-import hashlib
 import inspect
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature
 from engine.errors import ToolFailed
-from engine.payloads import canonical
+from engine.payloads import canonical, digest
 from engine.records import CallRecord
 from engine.runtime.classify import tool_error
 from engine.runtime.run import Answer, Call
@@ -93,4 +92,4 @@ def as_json(value: Any, name: str) -> Any:
 
 def idempotency_key(run_id: str, tool: str, arguments: Any) -> str:
     """Make the key of an action from the run and what is done, not from where it stands."""
-    return hashlib.sha256(canonical([run_id, tool, arguments]).encode()).hexdigest()[:32]
+    return digest([run_id, tool, arguments])[:32]
