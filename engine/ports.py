@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from engine.records import PayloadRecord, Record
+from engine.records import PayloadRecord, Record, RunRecord
 
 
 class Clock(Protocol):
@@ -51,7 +51,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def finish(self, record: Any) -> None:
+    async def finish(self, record: RunRecord) -> None:
         """Write how a run ended over the row it began with, and wait until it is durable."""
         ...
 

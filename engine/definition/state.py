@@ -63,7 +63,7 @@ class MergeByKey:
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """One field of a state: its type, how it merges and its codec between Python values and JSON."""
+    """One field of a state: its type, how it merges and how values become JSON."""
 
     name: str
     annotation: Any
@@ -84,10 +84,6 @@ class StateField:
             raise UpdateInvalid(f"the field {self.name!r} cannot hold this: {'; '.join(faults_of(error))}") from error
         except (TypeError, ValueError) as error:
             raise UpdateInvalid(f"the field {self.name!r} cannot be kept as JSON: {error}") from error
-
-    def from_json(self, value: Any) -> Any:
-        """Give the Python value of a field that was kept as JSON."""
-        return self.adapter.validate_python(value)
 
 
 @lru_cache(maxsize=256)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker, CircuitBreakerError
+from pybreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker, CircuitBreakerError
 
 from engine.definition.policies import Breaker
 from engine.errors import BreakerOpen, CallError
@@ -89,10 +89,6 @@ class Breakers:
         if name not in self._by_name:
             self._by_name[name] = TargetBreaker(name, policy, self.clock)
         return self._by_name[name]
-
-    def states(self) -> dict[str, str]:
-        """Say the state of every target that was asked."""
-        return {name: breaker.state for name, breaker in self._by_name.items() if breaker.state != STATE_CLOSED}
 
 
 async def breaker(call: Call, call_next: CallNext) -> Answer:
