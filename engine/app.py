@@ -8,23 +8,29 @@ from typing import Any, Self
 from langchain_core.language_models import BaseChatModel
 
 from engine.definition.bounds import CallBound, model_calls
+from engine.definition.changes import changes
+from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
-from engine.errors import ConfigurationError
+from engine.errors import ConfigurationError, InputError, RunBusy, VersionChanged
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model, bind, role_from_environment
 from engine.ports import Clock, Indexer
+from engine.records import CallRecord, RunRecord, RunStatus
 from engine.runtime.clock import SystemClock
 from engine.runtime.events import Listener
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.provenance import engine_version, git_commit
-from engine.runtime.result import RunResult
+from engine.runtime.result import RunFault, RunResult
 from engine.runtime.runner import Origin, Runner
 from engine.runtime.targets.model import ModelTarget
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
+from engine.store.run_ledger import KeepCheckpoints
 
 DEFAULT_DATABASE = "sqlite:///runs.db"
+_FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
+_CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
 
 class App:
@@ -37,6 +43,7 @@ class App:
         workflows: the workflows, each under a name of its own.
         models: the model of each role: a Model, a LangChain chat model, "provider:model" or "embedded".
         database: where the ledger is: sqlite:///FILE or postgresql://...
+        keep_checkpoints: of the runs that have not succeeded (`unfinished`), or of `all`; the ledger is always kept.
         indexer: builds collections of documents for `flowledger index`.
         clock: time, ids and chance; a test brings its own.
 
@@ -50,6 +57,7 @@ class App:
         workflows: Iterable[Workflow],
         models: Mapping[str, Model | str | BaseChatModel] | None = None,
         database: str = DEFAULT_DATABASE,
+        keep_checkpoints: KeepCheckpoints = "unfinished",
         indexer: Indexer | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -60,6 +68,7 @@ class App:
             self.workflows[workflow.name] = workflow
         self.models = dict(models or {})
         self.database = os.environ.get("FLOWLEDGER_DATABASE") or database
+        self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.indexer = indexer
         self.clock: Clock = clock or SystemClock()
         self._charges = Charges(PriceCatalogue())
@@ -82,7 +91,7 @@ class App:
             StoreError: the database cannot be opened.
         """
         if self._ledger is None:
-            self._ledger = SqlLedger(Database.open(self.database))
+            self._ledger = SqlLedger(Database.open(self.database), keep=self.keep_checkpoints)
         return self._ledger
 
     def workflow(self, name: str) -> Workflow:
@@ -121,14 +130,26 @@ class App:
         user: str | None = None,
         conversation_id: str | None = None,
         listener: Listener | None = None,
+        run_id: str | None = None,
     ) -> RunResult:
         """Run a workflow to its end and give its result; a run that fails is a result too.
+
+        Args:
+            workflow: its name.
+            given: its input.
+            tenant: who pays.
+            user: who asks.
+            conversation_id: what the run belongs to.
+            listener: is told what happens while it happens.
+            run_id: 32 hex digits of your own: asking again with the same id goes on with the run, or gives its result.
 
         Raises:
             ConfigurationError: there is no such workflow, or a model of it cannot be asked.
             InputError: the input does not fit the workflow's state.
             StoreError: the ledger cannot be written.
         """
+        if run_id is not None and (known := await self._known(run_id)) is not None:
+            return known if known.status in _FINAL else await self.resume(run_id, listener=listener)
         found = self.workflow(workflow)
         bundle = self._bundle(found)
         origin = Origin(
@@ -138,7 +159,82 @@ class App:
             engine_version=engine_version(),
             git_commit=git_commit(),
         )
-        return await self._running().run(found, given or {}, bundle=bundle, origin=origin, listener=listener)
+        return await self._running().run(
+            found, given or {}, bundle=bundle, origin=origin, listener=listener, run_id=run_id
+        )
+
+    async def resume(
+        self,
+        run_id: str,
+        *,
+        accept_version: bool = False,
+        take_over: bool = False,
+        budget: Budget | None = None,
+        listener: Listener | None = None,
+    ) -> RunResult:
+        """Go on with a run that crashed, failed, was cancelled or used up its budget, from its last checkpoint.
+
+        What it had finished is not paid or done again.
+
+        Args:
+            run_id: the run, or a beginning or end of its id that fits one run only.
+            accept_version: go on although the workflow or its models have changed since.
+            take_over: take the run even from a process that seems to live; that one can write nothing more of it.
+            budget: what the whole run may spend, if not what its workflow says.
+            listener: is told what happens while it happens.
+
+        Raises:
+            InputError: there is no such run, or it has come to its end.
+            RunBusy: a living process has it.
+            VersionChanged: the workflow or its models have changed; the message names what.
+            LeaseLost: another process took it meanwhile.
+        """
+        record = await self.ledger.run(run_id)
+        workflow = self.workflow(record.workflow)
+        bundle = self._bundle(workflow)
+        if not accept_version:
+            await self._refuse_another_version(record, workflow, bundle)
+        return await self._running().resume(
+            workflow,
+            record.run_id,
+            bundle=bundle,
+            budget=budget,
+            force=take_over,
+            listener=listener,
+        )
+
+    async def cancel(self, run_id: str) -> RunRecord:
+        """End a run, whichever process has it, and give its record; returns when it has ended.
+
+        Raises:
+            InputError: there is no such run, or it is not running.
+            RunBusy: the process that has it has not ended it within a few seconds.
+        """
+        record = await self.ledger.run(run_id)
+        ended = await self.ledger.cancel(record.run_id, self.clock.now())
+        for _ in range(0 if ended else _CANCEL_LOOKS):
+            record = await self.ledger.run(record.run_id)
+            if record.status is not RunStatus.RUNNING:
+                return record
+            await asyncio.sleep(_CANCEL_LOOK_SECONDS)
+        if not ended:
+            raise RunBusy(f"the process that has the run {record.run_id} has not ended it yet: look again in a while")
+        return await self.ledger.run(record.run_id)
+
+    async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
+        """Say whether an action whose outcome nobody knew was done; then the run can be resumed.
+
+        Args:
+            run_id: the run, or a beginning or end of its id.
+            call_id: the call, or a beginning or end of its id.
+            done: whether it was done; if not, the run does it when it goes on.
+            answer: what it answered, JSON.
+
+        Raises:
+            InputError: there is no such call, or its outcome is known.
+        """
+        record = await self.ledger.run(run_id)
+        return await self.ledger.resolve(record.run_id, call_id, done=done, answer=answer)
 
     def run_sync(self, workflow: str, given: Mapping[str, Any] | None = None, **options: Any) -> RunResult:
         """Run a workflow from code that is not async, and close the app."""
@@ -168,6 +264,31 @@ class App:
         ledger, self._ledger, self._runner = self._ledger, None, None
         if ledger is not None:
             await ledger.close()
+
+    async def _known(self, run_id: str) -> RunResult | None:
+        """Give how a run stands, if there is one of this id."""
+        try:
+            record = await self.ledger.run(run_id)
+        except InputError:
+            return None
+        output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
+        fault = None
+        if record.error_type is not None:
+            node, message = record.error_node, record.error_message or ""
+            fault = RunFault(type=record.error_type, message=message, node=node, exit_code=1)
+        return RunResult.of(record, output, fault)
+
+    async def _refuse_another_version(self, record: RunRecord, workflow: Workflow, bundle: Mapping[str, Any]) -> None:
+        before: dict[str, Any] = {} if record.bundle_payload is None else await self.ledger.value(record.bundle_payload)
+        if record.version == workflow.version and before.get("models") == bundle["models"]:
+            return
+        definition = await self.ledger.definition(record.version)
+        found = changes({**before, "definition": definition}, {**bundle, "definition": workflow.to_json()})
+        raise VersionChanged(
+            f"the run {record.run_id} began with another version of {workflow.name!r}: "
+            f"{'; '.join(found) or 'code or prompts that it names changed'}; "
+            "`--accept-version` goes on with what stands there now"
+        )
 
     def _running(self) -> Runner:
         if self._runner is None:
@@ -199,6 +320,7 @@ class App:
                     )
         return {
             "workflow_version": workflow.version,
+            "code": dict(workflow.code),
             "models": roles,
             "price_catalogue_id": self._charges.catalogue.catalogue_id,
             "engine_version": engine_version(),

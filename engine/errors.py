@@ -4,11 +4,16 @@ EngineError
 ├── DefinitionError            a workflow that cannot be valid: every fault, a sentence each
 ├── ConfigurationError         an app, model, database address or option that cannot work
 ├── InputError                 the input of a run does not fit the state of its workflow
+├── VersionChanged             a run cannot go on, because its workflow or models are not what they were
+├── RunBusy                    a run cannot be taken, because a living process has it
 ├── StoreError                 the database cannot be opened, read or written
+│   └── LeaseLost              the run has gone to another process; this one can write nothing of it
 └── RunError                   ends a step, and the run unless a fallback takes over
     ├── CallError              one request to a model, tool or retriever failed
     │   ├── RateLimited · Overloaded · CallTimeout · ConnectionFailed · MalformedOutput     (retryable)
-    │   └── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound · ToolFailed
+    │   ├── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound
+    │   └── ToolFailed
+    │       └── AnswerLost     a tool did its work and returned what cannot be kept
     ├── BreakerOpen            the target has failed too often lately
     ├── StepTimeout            the step passed its deadline
     ├── AnswerRejected         a schema or guardrail turned a model's answer down
@@ -16,6 +21,7 @@ EngineError
     ├── VisitsExceeded         a node was visited more often than its bound
     ├── NodeFailed             the code of a node raised
     ├── BudgetExceeded         the next call could pass a limit of the run
+    ├── EffectUnknown          nobody knows whether an action that may happen once has happened
     └── GuardrailBlocked       a guardrail said no
         └── ApprovalRequired   a guardrail asks for a person
 """
@@ -62,10 +68,26 @@ class InputError(EngineError):
     exit_code = 2
 
 
+class VersionChanged(EngineError):
+    """A run cannot go on, because its workflow or models are not what they were; the message names what changed."""
+
+    exit_code = 2
+
+
+class RunBusy(EngineError):
+    """A run cannot be taken, because a living process has it."""
+
+    exit_code = 2
+
+
 class StoreError(EngineError):
     """The database cannot be opened, read or written."""
 
     exit_code = 3
+
+
+class LeaseLost(StoreError):
+    """The run has gone to another process, so this one can write nothing of it."""
 
 
 class RunError(EngineError):
@@ -77,12 +99,14 @@ class CallError(RunError):
 
     Attributes:
         billed: whether the provider may charge for the request although it failed.
+        ambiguous: whether the target may have done what was asked.
         retry_after: seconds the target asked to be left alone, if it said so.
     """
 
     exit_code = 3
     recoverable = True
     billed: ClassVar[bool] = False
+    ambiguous: ClassVar[bool] = False
 
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -99,6 +123,7 @@ class Overloaded(CallError):
     """The target is up and cannot answer now (5xx)."""
 
     retryable = True
+    ambiguous = True
 
 
 class CallTimeout(CallError):
@@ -106,6 +131,7 @@ class CallTimeout(CallError):
 
     retryable = True
     billed = True
+    ambiguous = True
 
 
 class ConnectionFailed(CallError):
@@ -113,6 +139,7 @@ class ConnectionFailed(CallError):
 
     retryable = True
     billed = True
+    ambiguous = True
 
 
 class MalformedOutput(CallError):
@@ -154,6 +181,12 @@ class ToolFailed(CallError):
     exit_code = 1
 
 
+class AnswerLost(ToolFailed):
+    """A tool did its work and returned what cannot be kept."""
+
+    ambiguous = True
+
+
 class BreakerOpen(RunError):
     """The target has failed too often lately and is left alone for a while."""
 
@@ -193,6 +226,10 @@ class NodeFailed(RunError):
 
 class BudgetExceeded(RunError):
     """The next call could pass a limit of the run, so it was not made."""
+
+
+class EffectUnknown(RunError):
+    """Nobody knows whether an action that may happen once has happened; a person looks and says so."""
 
 
 class GuardrailBlocked(RunError):

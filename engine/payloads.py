@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from operator import is_
 from typing import Any, cast
 
 from engine.records import PayloadRecord
@@ -10,7 +12,11 @@ from engine.records import PayloadRecord
 LONG = 512
 """Texts of more characters than this become payloads of their own."""
 
-_REFERENCE, _LITERAL = "$payload", "$literal"
+_MANY = 16  # a list of as many items is remembered, so that its growth is written and not the whole again
+_DEEPEST = 64  # how often a list may be written as the growth of another, until it is written whole
+_MOST_REMEMBERED = 4096
+_REFERENCE, _GROWN, _LITERAL = "$payload", "$grown", "$literal"
+_MARKS = frozenset({_REFERENCE, _GROWN, _LITERAL})
 
 
 def canonical(value: Any) -> str:
@@ -29,13 +35,96 @@ def digest(value: Any) -> str:
 
 
 def pack(value: Any) -> tuple[str, list[PayloadRecord]]:
-    """Give the address of a value and the payloads that hold it, its long texts first."""
-    text = canonical(value)
-    payloads: list[PayloadRecord] = []
-    if len(text) > LONG or _REFERENCE in text or _LITERAL in text:
-        text = canonical(_with_references(value, payloads))
-    payloads.append(_payload(text))
-    return payloads[-1].sha256, payloads
+    """Give the address of a value and the payloads that hold it, what it refers to first."""
+    return Packer().pack(value)
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A list that was packed, and may be packed again with more at its end."""
+
+    items: list[Any]
+    address: str
+    depth: int
+
+
+class Packer:
+    """Packs one value after another, and gives only payloads that it has not given before.
+
+    It remembers long texts and lists by identity: a text that many values hold is hashed once, and a list that has
+    grown at its end since is written as its growth.
+    """
+
+    def __init__(self) -> None:
+        self._texts: dict[int, tuple[str, str]] = {}
+        self._lists: dict[int, _Growing] = {}
+        self._given: set[str] = set()
+
+    def pack(self, value: Any) -> tuple[str, list[PayloadRecord]]:
+        """Give the address of a value and the new payloads that hold it, what it refers to first.
+
+        Raises:
+            ValueError: the value holds NaN or infinity, or holds itself.
+            TypeError: the value is not JSON.
+        """
+        fresh: list[PayloadRecord] = []
+        text = canonical(value) if _is_plain(value) else canonical(self._reduced(value, fresh, inside=False))
+        return self._give(text, fresh), fresh
+
+    def _give(self, text: str, fresh: list[PayloadRecord]) -> str:
+        address = _sha256(text)
+        if address not in self._given:
+            if len(self._given) >= _MOST_REMEMBERED:
+                self._given.clear()
+            self._given.add(address)
+            fresh.append(PayloadRecord(sha256=address, content=text))
+        return address
+
+    def _reduced(self, value: Any, fresh: list[PayloadRecord], *, inside: bool = True) -> Any:
+        """Give a value with its long texts and lists replaced by where they are."""
+        if isinstance(value, str):
+            return {_REFERENCE: self._text(value, fresh)} if len(value) > LONG and inside else value
+        if isinstance(value, list | tuple):
+            items = cast("list[Any]", value)
+            if len(items) >= _MANY:
+                whole = self._list(items, fresh)
+                return {_REFERENCE: self._give(canonical(whole), fresh)} if inside else whole
+            return [self._reduced(inner, fresh) for inner in items]
+        if isinstance(value, Mapping):
+            fields = cast("Mapping[Any, Any]", value)
+            plain = {key: self._reduced(inner, fresh) for key, inner in fields.items()}
+            return {_LITERAL: plain} if _MARKS & plain.keys() else plain
+        return value
+
+    def _text(self, text: str, fresh: list[PayloadRecord]) -> str:
+        known = self._texts.get(id(text))
+        if known is not None and known[1] in self._given:
+            return known[1]
+        address = self._give(canonical(text), fresh)
+        if len(self._texts) >= _MOST_REMEMBERED:
+            self._texts.clear()
+        self._texts[id(text)] = (text, address)  # the text is kept, so that its id stays its own
+        return address
+
+    def _list(self, items: list[Any], fresh: list[PayloadRecord]) -> Any:
+        before = self._lists.get(id(items[0]))
+        if before is not None and before.address in self._given and before.depth < _DEEPEST:
+            size = len(before.items)
+            if size < len(items) and all(map(is_, before.items, items)):
+                more = [self._reduced(inner, fresh) for inner in items[size:]]
+                return self._remember(items, {_GROWN: before.address, "items": more}, before.depth + 1)
+        return self._remember(items, [self._reduced(inner, fresh) for inner in items], 0)
+
+    def _remember(self, items: list[Any], reduced: Any, depth: int) -> Any:
+        if len(self._lists) >= _MOST_REMEMBERED:
+            self._lists.clear()
+        self._lists[id(items[0])] = _Growing(list(items), _sha256(canonical(reduced)), depth)
+        return reduced
+
+
+def _is_plain(value: Any) -> bool:
+    """Say whether a value is too simple to hold anything that is stored apart."""
+    return value is None or isinstance(value, bool | int | float)
 
 
 def unpack(sha256: str, read: Callable[[str], str]) -> Any:
@@ -43,27 +132,16 @@ def unpack(sha256: str, read: Callable[[str], str]) -> Any:
     return _resolved(json.loads(read(sha256)), read)
 
 
-def _payload(text: str) -> PayloadRecord:
-    return PayloadRecord(sha256=_sha256(text), content=text)
+def references_in(content: str) -> set[str]:
+    """Give the addresses that the content of a payload refers to."""
+    found: set[str] = set()
+    if _REFERENCE in content or _GROWN in content:
+        _resolved(json.loads(content), lambda sha256: found.add(sha256) or "[]")
+    return found
 
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-
-def _with_references(value: Any, payloads: list[PayloadRecord]) -> Any:
-    if isinstance(value, str):
-        if len(value) <= LONG:
-            return value
-        payload = _payload(canonical(value))
-        payloads.append(payload)
-        return {_REFERENCE: payload.sha256}
-    if isinstance(value, Mapping):
-        plain = {key: _with_references(inner, payloads) for key, inner in cast("Mapping[str, Any]", value).items()}
-        return {_LITERAL: plain} if _REFERENCE in plain or _LITERAL in plain else plain
-    if isinstance(value, list | tuple):
-        return [_with_references(inner, payloads) for inner in cast("list[Any]", value)]
-    return value
 
 
 def _resolved(value: Any, read: Callable[[str], str]) -> Any:
@@ -73,15 +151,22 @@ def _resolved(value: Any, read: Callable[[str], str]) -> Any:
         return value
     fields = cast("dict[str, Any]", value)
     if _REFERENCE in fields:
-        return json.loads(read(fields[_REFERENCE]))
+        return _resolved(json.loads(read(fields[_REFERENCE])), read)
+    if _GROWN in fields:
+        return _grown(fields, read)
     inside = fields.get(_LITERAL, fields)
     return {key: _resolved(inner, read) for key, inner in inside.items()}
 
 
-def references_in(content: str) -> set[str]:
-    """Give the addresses that the content of a payload refers to."""
-    if _REFERENCE not in content:
-        return set()
-    found: set[str] = set()
-    _resolved(json.loads(content), lambda sha256: found.add(sha256) or "null")
-    return found
+def _grown(fields: dict[str, Any], read: Callable[[str], str]) -> list[Any]:
+    """Put a list together from what it grew by, the latest first; a chain is a loop, not a recursion."""
+    parts: list[list[Any]] = []
+    here: Any = fields
+    while isinstance(here, dict):
+        link = cast("dict[str, Any]", here)
+        parts.append(cast("list[Any]", _resolved(link["items"], read)))
+        here = json.loads(read(link[_GROWN]))
+    whole: list[Any] = _resolved(here, read)
+    for part in reversed(parts):
+        whole.extend(part)
+    return whole

@@ -1,11 +1,13 @@
 """What the runtime asks of the outside: protocols, so that a test or another database can stand in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from engine.records import PayloadRecord, Record, RunRecord
+from engine.outbox import Outbox
+from engine.records import CallRecord, RunRecord, StepRecord
 
 
 class Clock(Protocol):
@@ -36,27 +38,66 @@ class Clock(Protocol):
         ...
 
 
-class Ledger(Protocol):
-    """Where runs write down what happens; order is kept, and what was submitted together commits together."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A run that goes on: its row under the new fence, and what it has done so far."""
 
-    def submit(self, records: Iterable[Record]) -> None:
-        """Queue records to be written; returns at once."""
+    record: RunRecord
+    steps: Sequence[StepRecord]
+    calls: Sequence[CallRecord]
+
+
+class Ledger(Protocol):
+    """Where a run begins, writes down what happens under its fence, changes hands and ends; order is kept."""
+
+    @property
+    def checkpoints(self) -> Any:
+        """LangGraph's checkpointer over the same writer."""
         ...
 
-    async def commit(self, records: Iterable[Record] = ()) -> None:
-        """Queue records and wait until they and everything submitted before are durable.
+    async def admit(self, record: RunRecord, outbox: Outbox, cancel: Callable[[], None]) -> None:
+        """Write down that a run begins, with all that its outbox holds; from now on this process has it.
+
+        `cancel` is called, from another thread, when somebody asks for the end of the run.
 
         Raises:
-            StoreError: the database refused; none of the batch is written.
+            StoreError: the database refused; the run has not begun.
         """
         ...
 
-    async def finish(self, record: RunRecord) -> None:
-        """Write how a run ended over the row it began with, and wait until it is durable."""
+    async def write(self, outbox: Outbox) -> None:
+        """Write what is true of a run by now, and wait until it is durable.
+
+        Raises:
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused.
+        """
         ...
 
-    async def payload(self, sha256: str) -> PayloadRecord | None:
-        """Read a payload back."""
+    async def finish(self, record: RunRecord, outbox: Outbox) -> None:
+        """Write how a run ended, with all that its outbox holds; this process has it no longer.
+
+        Raises:
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused.
+        """
+        ...
+
+    async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
+        """Take a run that is not finished, to go on with it here.
+
+        Raises:
+            InputError: the run has come to its end.
+            RunBusy: a living process has it, and `force` was not said.
+        """
+        ...
+
+    async def value(self, sha256: str) -> Any:
+        """Give the JSON value at an address.
+
+        Raises:
+            StoreError: it is not there.
+        """
         ...
 
 

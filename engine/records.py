@@ -41,7 +41,15 @@ class VersionRecord:
 
 @dataclass(slots=True, kw_only=True)
 class RunRecord:
-    """One run of a workflow."""
+    """One run of a workflow.
+
+    Attributes:
+        duration_ns: the time that it was worked on, over every process that had it.
+        fence: rises each time the run changes hands; who holds an older one can write nothing.
+        worker_id: the process that has the run, or had it last.
+        claimed_at: when that process took it.
+        cancel_requested_at: when somebody asked for its end.
+    """
 
     run_id: str
     workflow: str
@@ -68,11 +76,30 @@ class RunRecord:
     usage_input_tokens: int = 0
     usage_output_tokens: int = 0
     cost_nano_usd: int | None = None
+    fence: int = 1
+    worker_id: str | None = None
+    claimed_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class WorkerRecord:
+    """A process that runs runs; its lease holds as long as it keeps beating."""
+
+    worker_id: str
+    host: str
+    process_id: int
+    started_at: datetime
+    beat_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
 class StepRecord:
-    """One visit of a node."""
+    """One visit of a node.
+
+    Attributes:
+        attempt: counts how often the visit was begun and recorded; a resumed run begins a failed visit again.
+    """
 
     step_id: str
     run_id: str
@@ -81,6 +108,7 @@ class StepRecord:
     node_kind: str
     visit: int
     started_at: datetime
+    attempt: int = 1
     status: str = "running"
     duration_ns: int | None = None
     cached: bool = False
@@ -94,7 +122,14 @@ class StepRecord:
 
 @dataclass(slots=True, kw_only=True)
 class CallRecord:
-    """One attempt of one model, tool or retriever request."""
+    """One attempt of one model, tool or retriever request.
+
+    Attributes:
+        status: in_flight while nobody knows the answer, unknown if nobody can; else ok, failed or cancelled.
+        step_started_at: when the step first began; a step that runs again goes by the same time.
+        diverged_from: the hash of the request that stood in the journal at this place and was another.
+        resolution: how an unknown action was settled: by its probe, or by a person (done, retry).
+    """
 
     call_id: str
     run_id: str
@@ -136,6 +171,9 @@ class CallRecord:
     error_type: str | None = None
     error_message: str | None = None
     retry_after_s: float | None = None
+    step_started_at: datetime | None = None
+    diverged_from: str | None = None
+    resolution: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -168,4 +206,6 @@ class OutcomeRecord:
     note: str | None = None
 
 
-Record = PayloadRecord | VersionRecord | RunRecord | StepRecord | CallRecord | VerdictRecord | OutcomeRecord
+Record = (
+    PayloadRecord | VersionRecord | WorkerRecord | RunRecord | StepRecord | CallRecord | VerdictRecord | OutcomeRecord
+)

@@ -51,7 +51,10 @@ app = App(
             Generate(model="nonsense", prompt="{question}", into={"route": "route"}, max_tokens=50, output=Choice),
         ),
         workflow("tool-raises", CallTool(tool=raises, args={"question": "question"}, into="ticket")),
-        workflow("tool-returns", CallTool(tool=returns_bytes, args={"question": "question"}, into="ticket")),
+        workflow(
+            "tool-returns",
+            CallTool(tool=returns_bytes, args={"question": "question"}, into="ticket", effect="idempotent"),
+        ),
         workflow("poor", draft("good"), budget=Budget(tokens=5)),
         workflow("keyless", draft("keyless")),
         workflow("misspelt", draft("misspelt")),

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import check, cost, db, index, run, runs
+from engine.cli import check, cost, db, index, recover, run, runs
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
@@ -30,6 +30,9 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.command("run")(run.run)
+cli.command("resume")(recover.resume)
+cli.command("cancel")(recover.cancel)
+cli.command("resolve")(recover.resolve)
 cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)

@@ -65,8 +65,14 @@ class StepContext(Protocol):
         """Ask the model that plays a role; tokens are clamped to what the budget has left."""
         ...
 
-    async def call_tool(self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once") -> Any:
-        """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON."""
+    async def call_tool(
+        self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once", probe: Any = None
+    ) -> Any:
+        """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
+
+        Where nobody knows whether a tool that acts once has acted, `probe` is asked: a function that gets the
+        idempotency key and gives the tool's answer, or None if it has not acted.
+        """
         ...
 
     async def retrieve(
@@ -80,11 +86,11 @@ class StepContext(Protocol):
         ...
 
     def now(self) -> datetime:
-        """Tell the time, aware and in UTC; replays see the same."""
+        """Tell when the step began, aware and in UTC; the same when it runs again."""
         ...
 
     def random(self) -> float:
-        """Draw a number from 0 to 1; replays see the same."""
+        """Draw a number from 0 to 1; the same when the step runs again."""
         ...
 
 

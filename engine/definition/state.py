@@ -124,6 +124,11 @@ def initial_state(state: type[State], given: Mapping[str, Any]) -> dict[str, Any
         raise InputError(f"the input of {state.__name__} cannot be kept as JSON: {error}") from error
 
 
+def default_state(state: type[State]) -> dict[str, Any]:
+    """Give the defaults of a state as JSON; fields without one are left out."""
+    return state.model_construct().model_dump(mode="json")
+
+
 def _load_state(value: Any) -> Any:
     loaded = by_path(value if isinstance(value, str) else path_of(value))
     if not (isinstance(loaded, type) and issubclass(loaded, State)):

@@ -69,6 +69,12 @@ class Workflow(Frozen):
             digest.update(f"\0{path}\0{source_of(path.load())}".encode())
         return digest.hexdigest()
 
+    @cached_property
+    def code(self) -> Mapping[str, str]:
+        """The code that the definition names, each with the sha256 of its source (first 16 hex digits)."""
+        paths = sorted(set(_code_in(self)))
+        return {str(path): hashlib.sha256(source_of(path.load()).encode()).hexdigest()[:16] for path in paths}
+
     def to_json(self) -> str:
         """Write the definition as canonical JSON; what stands at its default is left out."""
         plain = self.model_dump(mode="json", exclude_defaults=True)

@@ -33,6 +33,8 @@ class CallTool(Node):
     """The field for the answer."""
     effect: Effect = "once"
     """What the tool does to the world: `read`, `idempotent` or `once`."""
+    probe: Code | None = None
+    """A function that gets an idempotency key and gives the tool's answer under it, or None if it has not acted."""
 
     @property
     def signature(self) -> ToolSignature:
@@ -72,6 +74,8 @@ class CallTool(Node):
             f"the tool {signature.name!r} needs the parameter {name!r}: add it to args or constants"
             for name in sorted(signature.required - set(given))
         ]
+        if self.probe is not None and self.effect != "once":
+            faults.append(f"a probe is for tools with effect 'once', and this one's is {self.effect!r}: leave it out")
         if self.cache is not None and self.effect == "once":
             faults.append("a tool with effect 'once' cannot have a cache: what it does would be left out")
         for name, field in self.args.items():
@@ -84,7 +88,7 @@ class CallTool(Node):
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Call the tool."""
         arguments = {**self.constants, **{name: inputs[field] for name, field in self.args.items()}}
-        answer = await ctx.call_tool(self.tool, arguments, effect=self.effect)
+        answer = await ctx.call_tool(self.tool, arguments, effect=self.effect, probe=self.probe)
         return {self.into: answer} if self.into else {}
 
 

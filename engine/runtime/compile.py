@@ -1,5 +1,6 @@
 """A workflow becomes a LangGraph graph: one superstep a node, routing by Command inside the node."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
@@ -7,7 +8,7 @@ from typing import Annotated, Any, TypedDict, cast
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
-from langgraph.runtime import Runtime
+from langgraph.runtime import ExecutionInfo, Runtime
 from langgraph.types import Command
 
 from engine.definition.bounds import visits
@@ -25,6 +26,9 @@ from engine.runtime.stacks import STEP_STACK
 
 COUNTS = "flow:counts"
 """The channel that counts visits of nodes and arrivals at joins."""
+
+
+_WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
 
 
 async def _run_node(step: Step) -> Mapping[str, Any]:
@@ -100,21 +104,25 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         if counts.get(f"arrived:{name}", 0) < ways_in:
             return None  # a join waits until every way has arrived; the last arrival wakes it again
         number = counts.get(f"visits:{name}", 0) + 1
+        step_id, now = _step_id(run.record.run_id, name, number), run.clock.now()
         step = Step(
             run=run,
             name=name,
             node=node,
             record=StepRecord(
-                step_id=run.clock.new_id(),
+                step_id=step_id,
                 run_id=run.record.run_id,
                 seq=run.record.steps + 1,
                 node_name=name,
                 node_kind=kind,
                 visit=number,
-                started_at=run.clock.now(),
+                started_at=now,
+                attempt=run.journal.tries(step_id) + 1,
             ),
             state=state,
             inputs={field: state.get(field) for field in reads},
+            task_id=cast("ExecutionInfo", runtime.execution_info).task_id,
+            began_at=run.journal.began(step_id, now),
         )
         update = await _visit(step)
         more = {f"visits:{name}": 1, **({f"arrived:{name}": -ways_in} if ways_in else {})}
@@ -122,6 +130,16 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         return Command(update={**update, COUNTS: more}, goto=_goto(step.goto))
 
     return visit
+
+
+def _step_id(run_id: str, node: str, visit: int) -> str:
+    """Name a visit by what it is, so that it has the same name when it runs again: 16 hex digits."""
+    return hashlib.blake2b(f"{run_id}\0{node}\0{visit}".encode(), digest_size=8).hexdigest()
+
+
+def waiting_nodes(checkpoint: Mapping[str, Any]) -> list[str]:
+    """Give the nodes that run next from a checkpoint on."""
+    return sorted(name.removeprefix(_WAY) for name in checkpoint["channel_values"] if name.startswith(_WAY))
 
 
 def _start_function(workflow: Workflow) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from random import Random
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -15,7 +16,8 @@ from engine.definition.prompt import Prompt
 from engine.definition.tool import IDEMPOTENCY_KEY, signature_of
 from engine.payloads import digest
 from engine.runtime.compose import compose
-from engine.runtime.run import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL, Answer, Call, CallNext, Step, Target
+from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL
+from engine.runtime.run import Answer, Call, CallNext, Step, Target
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.model import ModelRequest
 from engine.runtime.targets.retriever import RetrieverTarget
@@ -86,7 +88,9 @@ class Context:
         )
         return answer.value
 
-    async def call_tool(self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once") -> Any:
+    async def call_tool(
+        self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once", probe: Any = None
+    ) -> Any:
         """Call a typed function or LangChain tool."""
         code = by_path(tool) if isinstance(tool, str) else tool
         signature = signature_of(code)
@@ -98,7 +102,11 @@ class Context:
             signature.name,
             {"tool": signature.name, "arguments": plain},
             checked,
-            details={"effect": effect, IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain)},
+            details={
+                "effect": effect,
+                "probe": by_path(probe) if isinstance(probe, str) else probe,
+                IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
+            },
         )
         return answer.value
 
@@ -117,12 +125,13 @@ class Context:
         return await self._step.run.examine(guardrail, item, self._step)
 
     def now(self) -> datetime:
-        """Tell the time, aware and in UTC."""
-        return self._step.run.clock.now()
+        """Tell when this step began, aware and in UTC; the same when it runs again."""
+        return self._step.began_at
 
     def random(self) -> float:
-        """Draw a number from 0 to 1."""
-        return self._step.run.clock.random()
+        """Draw a number from 0 to 1; the same when the step runs again."""
+        self._step.draws += 1
+        return Random(f"{self._step.record.step_id}:{self._step.draws}").random()  # noqa: S311 - chance, not a secret
 
     async def _call(
         self,

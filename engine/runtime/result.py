@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from engine.errors import RunError
+from engine.errors import ApprovalRequired, BudgetExceeded, EffectUnknown, EngineError, GuardrailBlocked, RunError
 from engine.records import RunRecord, RunStatus
 from engine.usage import to_usd
 
@@ -93,3 +93,12 @@ class RunResult:
             "calls": self.calls,
             "duration_s": round(self.duration_s, 6),
         }
+
+
+def status_of(error: EngineError) -> RunStatus:
+    """Say how a run that met this error has ended."""
+    if isinstance(error, ApprovalRequired | EffectUnknown):
+        return RunStatus.NEEDS_REVIEW
+    if isinstance(error, GuardrailBlocked):
+        return RunStatus.BLOCKED
+    return RunStatus.BUDGET_EXCEEDED if isinstance(error, BudgetExceeded) else RunStatus.FAILED

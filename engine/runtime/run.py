@@ -2,19 +2,18 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
 from engine.definition.workflow import Workflow
-from engine.payloads import pack
+from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, Record, RunRecord, StepRecord, VerdictRecord
 from engine.runtime.events import Event, Listener
+from engine.runtime.history import RunJournal
 from engine.usage import Account, Amount, Usage
-
-MODEL_CALL, TOOL_CALL, RETRIEVER_CALL = "chat", "execute_tool", "retrieval"
-"""The operations of calls, as OpenTelemetry names them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +63,8 @@ class Target(Protocol):
         """
         ...
 
-
-class Journal(Protocol):
-    """Answers of finished calls, so that a step that runs again does not ask again."""
-
-    def recall(self, step_id: str, ordinal: int, request_hash: str) -> Answer | None:
-        """Give the answer of a call that had finished."""
-        ...
-
-    def note(self, step_id: str, ordinal: int, request_hash: str, answer: Answer) -> None:
-        """Keep the answer of a finished call."""
+    def restore(self, call: "Call", response: Any) -> Answer:
+        """Give the answer again that was once written down as this JSON."""
         ...
 
 
@@ -86,7 +77,9 @@ class Run:
     ledger: Ledger
     clock: Clock
     account: Account
-    journal: Journal
+    seconds: float | None
+    outbox: Outbox
+    journal: RunJournal
     breakers: Any
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
@@ -96,6 +89,8 @@ class Run:
     cost_nano_usd: int = 0
     cost_known: bool = True
     failed_node: str | None = None
+    is_admitted: bool = False
+    worked_ns: int = 0
 
     def emit(self, event: Event) -> None:
         """Tell the listener, if there is one."""
@@ -103,14 +98,17 @@ class Run:
             self.listener(event)
 
     def keep(self, value: Any) -> str:
-        """Queue a JSON value for the ledger and give its sha256."""
-        sha256, payloads = pack(value)
-        self.ledger.submit(payloads)
-        return sha256
+        """Queue a JSON value for the ledger and give its address."""
+        return self.outbox.keep(value)
 
     def write(self, records: Iterable[Record]) -> None:
         """Queue records for the ledger."""
-        self.ledger.submit(records)
+        self.outbox.add(records)
+
+    async def commit(self, row: CallRecord) -> None:
+        """Write a call and all that is queued, and wait until it is durable."""
+        self.outbox.add((row,))
+        await self.ledger.write(self.outbox)
 
     def spend(self, row: CallRecord) -> None:
         """Add an attempt to the totals of the run; one unknown cost makes the whole unknown."""
@@ -148,7 +146,12 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Step:
-    """One visit of a node in progress."""
+    """One visit of a node in progress.
+
+    Attributes:
+        task_id: LangGraph's name for it.
+        began_at: when it first began; the same when it runs again.
+    """
 
     run: Run
     name: str
@@ -156,8 +159,11 @@ class Step:
     record: StepRecord
     state: Mapping[str, Any]
     inputs: Mapping[str, Any]
+    task_id: str
+    began_at: datetime
     goto: tuple[str, ...] = ()
     feedback: list[str] = field(default_factory=list[str])
+    draws: int = 0
     calls: int = 0
 
 
@@ -185,6 +191,7 @@ class Call:
     attempt: int = 0
     target_index: int = 0
     reservation: Amount = field(default_factory=Amount)
+    diverged_from: str | None = None
     record: CallRecord | None = None
     request_sha: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])

@@ -1,28 +1,30 @@
-"""The runner takes a run from its input to its end, and says in the ledger how it ended."""
+"""The runner takes a run from its input, or from where it stopped, to its end, and the ledger says how it ended."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from langgraph.errors import GraphBubbleUp
 
 from engine.definition.guardrail import Stage
-from engine.definition.state import initial_state
+from engine.definition.policies import Budget
+from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
-from engine.errors import ApprovalRequired, BudgetExceeded, EngineError, GuardrailBlocked, NodeFailed
-from engine.payloads import pack
-from engine.ports import Clock, Ledger
+from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, VersionChanged
+from engine.outbox import OUTBOX, Outbox
+from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
-from engine.runtime.compile import COUNTS, CompiledWorkflow, compile_workflow
+from engine.runtime.compile import COUNTS, CompiledWorkflow, compile_workflow, waiting_nodes
 from engine.runtime.events import Listener
+from engine.runtime.history import RunJournal
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
-from engine.runtime.middleware.journal import RunJournal
-from engine.runtime.result import RunFault, RunResult
+from engine.runtime.result import RunFault, RunResult, status_of
 from engine.runtime.run import Run, Target
-from engine.usage import Account
+from engine.usage import Account, Amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,21 @@ class Origin:
     parent_run_id: str | None = None
     engine_version: str = ""
     git_commit: str | None = None
+
+
+Work = Callable[[], Awaitable[Mapping[str, Any]]]
+
+
+@dataclass(slots=True)
+class Cancellation:
+    """Cancels the work of a run when it is called, from whichever thread."""
+
+    task: "asyncio.Task[Any] | None" = None
+
+    def __call__(self) -> None:
+        """Cancel what is in progress."""
+        if self.task is not None:
+            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,6 +69,7 @@ class Runner:
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
     _compiled: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
+    _written: set[str] = field(default_factory=set[str])
 
     async def run(
         self,
@@ -61,6 +79,7 @@ class Runner:
         bundle: Mapping[str, Any],
         origin: Origin,
         listener: Listener | None = None,
+        run_id: str | None = None,
     ) -> RunResult:
         """Run a workflow to its end; how it ended is in the result, not raised.
 
@@ -70,31 +89,15 @@ class Runner:
             asyncio.CancelledError: the caller cancelled; the run is recorded as cancelled.
         """
         state = initial_state(workflow.state, given)
-        run = self._begin(workflow, bundle, origin, listener)
-        began = self.clock.monotonic_ns()
-        values, error = state, None
-        try:
-            await self.ledger.commit([run.record])  # accepted: whatever comes, the ledger knows of this run
-            values = await self._in_time(run, given, state)
-        except asyncio.CancelledError:
-            run.record.status = RunStatus.CANCELLED
-            await asyncio.shield(self._finish(run, began, {}, None))
-            raise
-        except EngineError as ended:
-            error = ended
-        output = {name: values[name] for name in workflow.output or workflow.state.model_fields if name in values}
-        return await self._finish(run, began, output if error is None else {}, error)
-
-    def _begin(self, workflow: Workflow, bundle: Mapping[str, Any], origin: Origin, listener: Listener | None) -> Run:
-        now, version = self.clock.now(), workflow.version
-        bundle_sha, payloads = pack(dict(bundle))
+        outbox = Outbox(run_id or self.clock.new_run_id())
+        now = self.clock.now()
         record = RunRecord(
-            run_id=self.clock.new_run_id(),
+            run_id=outbox.run_id,
             workflow=workflow.name,
-            version=version,
+            version=workflow.version,
             status=RunStatus.RUNNING,
             started_at=now,
-            bundle_payload=bundle_sha,
+            claimed_at=now,
             origin=origin.origin,
             parent_run_id=origin.parent_run_id,
             tenant=origin.tenant,
@@ -103,32 +106,109 @@ class Runner:
             engine_version=origin.engine_version,
             git_commit=origin.git_commit,
         )
-        definition = VersionRecord(
-            version=version, workflow=workflow.name, definition=workflow.to_json(), created_at=now
-        )
-        self.ledger.submit([*payloads, definition])
-        return Run(
+        run = self._prepare(workflow, record, outbox, bundle, listener)
+        cancel = Cancellation()
+        return await self._supervise(run, partial(self._from_input, run, given, state, cancel), cancel)
+
+    async def resume(
+        self,
+        workflow: Workflow,
+        run_id: str,
+        *,
+        bundle: Mapping[str, Any],
+        budget: Budget | None = None,
+        force: bool = False,
+        listener: Listener | None = None,
+    ) -> RunResult:
+        """Go on with a run that has not come to its end, from its last checkpoint, in this process.
+
+        Args:
+            workflow: the workflow as it is now; whoever calls has seen to its version.
+            run_id: the run.
+            bundle: what the run stands on from now on.
+            budget: what the whole run may spend, if not what the workflow says.
+            force: take the run even from a process that seems to live; that one can write nothing more of it.
+            listener: is told what happens while it happens.
+
+        Raises:
+            InputError: the run has come to its end.
+            RunBusy: a living process has it.
+            VersionChanged: the run waits at a node that the workflow no longer has.
+        """
+        await self._see_to_waiting_nodes(workflow, run_id)
+        cancel = Cancellation()
+        taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
+        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False)
+        taken.record.version = workflow.version
+        run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
+        return await self._supervise(run, partial(self._onwards, run), cancel)
+
+    def _prepare(
+        self,
+        workflow: Workflow,
+        record: RunRecord,
+        outbox: Outbox,
+        bundle: Mapping[str, Any],
+        listener: Listener | None,
+        *,
+        taken: Taken | None = None,
+        budget: Budget | None = None,
+    ) -> Run:
+        record.bundle_payload = outbox.keep(dict(bundle))
+        if workflow.version not in self._written:
+            definition, now = workflow.to_json(), self.clock.now()
+            version = VersionRecord(
+                version=workflow.version, workflow=workflow.name, definition=definition, created_at=now
+            )
+            outbox.add((version,))
+        run = Run(
             record=record,
             workflow=workflow,
             ledger=self.ledger,
             clock=self.clock,
-            account=Account(workflow.budget.limits()),
+            account=Account((budget or workflow.budget).limits()),
+            seconds=(budget or workflow.budget).seconds,
+            outbox=outbox,
             journal=RunJournal(),
             breakers=self.breakers,
             cache=self.cache,
             targets_of=self.targets_of,
             control_flow=(GraphBubbleUp,),
             listener=listener,
-            bundle_hash=bundle_sha,
+            bundle_hash=record.bundle_payload,
         )
+        if taken is not None:
+            _seed(run, taken)
+        return run
 
-    async def _in_time(self, run: Run, given: Mapping[str, Any], state: dict[str, Any]) -> Mapping[str, Any]:
-        """Guard the input, run the graph and guard the output, within the budget's seconds."""
-        seconds = run.workflow.budget.seconds
-        limit = asyncio.timeout(seconds)
+    async def _supervise(self, run: Run, work: Work, cancel: Cancellation) -> RunResult:
+        """Do the work of a run in a task of its own, which others may cancel, and write down how it ended."""
+        began = self.clock.monotonic_ns()
+        cancel.task = asyncio.create_task(self._in_time(run, work))
+        output: Mapping[str, Any] = {}
+        error: EngineError | None = None
+        try:
+            output = await cancel.task
+        except asyncio.CancelledError:
+            run.record.status = RunStatus.CANCELLED
+            result = await asyncio.shield(self._finish(run, began, {}, None))
+            caller = asyncio.current_task()
+            if caller is not None and caller.cancelling():
+                raise
+            return result
+        except LeaseLost:
+            raise  # whoever has the run now says how it ends
+        except EngineError as ended:
+            error = ended
+        return await self._finish(run, began, output, error)
+
+    async def _in_time(self, run: Run, work: Work) -> Mapping[str, Any]:
+        """Do the work within what is left of the budget's seconds."""
+        seconds = run.seconds
+        limit = asyncio.timeout(None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0))
         try:
             async with limit:
-                return await self._guarded_run(run, given, state)
+                return await work()
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -137,16 +217,36 @@ class Runner:
                 "raise the workflow's Budget(seconds=...)"
             ) from error
 
-    async def _guarded_run(self, run: Run, given: Mapping[str, Any], state: dict[str, Any]) -> Mapping[str, Any]:
-        workflow = run.workflow
+    async def _from_input(
+        self, run: Run, given: Mapping[str, Any], state: dict[str, Any], cancel: Cancellation
+    ) -> Mapping[str, Any]:
+        """Guard the input, write down that the run begins, and run the graph; what is not accepted is not lost."""
         entered = {name: state[name] for name in given}
-        if workflow.guard_input:
-            entered = await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT)
+        if run.workflow.guard_input:
+            entered = dict(await guarded(run, run.workflow.guard_input, entered, Stage.RUN_INPUT))
         run.record.input_payload = run.keep(entered)
-        compiled = self._compile(workflow)
-        config = {"recursion_limit": compiled.max_steps, "configurable": {"thread_id": run.record.run_id}}
+        await self.ledger.admit(run.record, run.outbox, cancel)
+        run.is_admitted = True
+        self._written.add(run.workflow.version)
+        return await self._through_graph(run, {**state, **entered, COUNTS: {}})
+
+    async def _onwards(self, run: Run) -> Mapping[str, Any]:
+        """Run the graph from the last checkpoint; a run that has none yet starts from its input."""
+        config = self._config(run)
+        if await self.ledger.checkpoints.aget_tuple(config) is not None:
+            return await self._through_graph(run, None)
+        address = run.record.input_payload
+        entered: Mapping[str, Any] = {} if address is None else await self.ledger.value(address)
+        run.outbox.is_new = True
+        return await self._through_graph(run, {**default_state(run.workflow.state), **entered, COUNTS: {}})
+
+    async def _through_graph(self, run: Run, state: Mapping[str, Any] | None) -> Mapping[str, Any]:
+        """Run the graph, from a state or from its checkpoint, and guard what it returns."""
+        workflow = run.workflow
         try:
-            values = await compiled.graph.ainvoke({**state, **entered, COUNTS: {}}, config, context=run)
+            values = await self._compile(workflow).graph.ainvoke(
+                state, self._config(run), context=run, durability="sync"
+            )
         except (EngineError, TimeoutError):
             raise
         except Exception as error:
@@ -156,14 +256,31 @@ class Runner:
             returned = dict(await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT))
         return returned
 
+    def _config(self, run: Run) -> dict[str, Any]:
+        return {
+            "recursion_limit": self._compile(run.workflow).max_steps,
+            "configurable": {"thread_id": run.record.run_id, OUTBOX: run.outbox},
+        }
+
     def _compile(self, workflow: Workflow) -> CompiledWorkflow:
         if workflow.version not in self._compiled:
-            self._compiled[workflow.version] = compile_workflow(workflow)
+            self._compiled[workflow.version] = compile_workflow(workflow, self.ledger.checkpoints)
         return self._compiled[workflow.version]
 
-    async def _finish(self, run: Run, began: int, output: dict[str, Any], error: EngineError | None) -> RunResult:
+    async def _see_to_waiting_nodes(self, workflow: Workflow, run_id: str) -> None:
+        """Refuse a run whose next node is gone: LangGraph would end it as if it had succeeded."""
+        found = await self.ledger.checkpoints.aget_tuple({"configurable": {"thread_id": run_id}})
+        gone = [name for name in waiting_nodes(found.checkpoint) if name not in workflow.nodes] if found else []
+        if gone:
+            raise VersionChanged(
+                f"the run {run_id} waits at {', '.join(map(repr, gone))}, which {workflow.name!r} no longer has: "
+                "give the node its name back, or run the workflow anew"
+            )
+
+    async def _finish(self, run: Run, began: int, output: Mapping[str, Any], error: EngineError | None) -> RunResult:
         record, fault = run.record, None
-        record.ended_at, record.duration_ns = self.clock.now(), self.clock.monotonic_ns() - began
+        record.ended_at = self.clock.now()
+        record.duration_ns = run.worked_ns + self.clock.monotonic_ns() - began
         record.cost_nano_usd = run.cost_nano_usd if run.cost_known else None
         if error is not None:
             record.status = status_of(error)
@@ -172,17 +289,32 @@ class Runner:
             fault = RunFault(
                 type=type(error).__name__, message=str(error), node=run.failed_node, exit_code=error.exit_code
             )
-        elif record.status is RunStatus.RUNNING:
+        elif record.status is RunStatus.CANCELLED:
+            record.error_type, record.error_message = "Cancelled", "the run was cancelled"
+            fault = RunFault(type="Cancelled", message="the run was cancelled", node=None, exit_code=1)
+        else:
             record.status = RunStatus.SUCCEEDED
-            record.output_payload = run.keep(output)
-        await self.ledger.finish(record)
-        return RunResult.of(record, output, fault)
+            record.output_payload = run.keep(dict(output))
+        if not run.is_admitted:
+            await self.ledger.admit(record, run.outbox, lambda: None)
+        await self.ledger.finish(record, run.outbox)
+        return RunResult.of(record, dict(output), fault)
 
 
-def status_of(error: EngineError) -> RunStatus:
-    """Say how a run that met this error has ended."""
-    if isinstance(error, ApprovalRequired):
-        return RunStatus.NEEDS_REVIEW
-    if isinstance(error, GuardrailBlocked):
-        return RunStatus.BLOCKED
-    return RunStatus.BUDGET_EXCEEDED if isinstance(error, BudgetExceeded) else RunStatus.FAILED
+def _seed(run: Run, taken: Taken) -> None:
+    """Set a run to where the ledger says it is: what it has spent, and what it need not do again."""
+    record = run.record
+    run.is_admitted = True
+    run.journal = RunJournal.of(taken.steps, taken.calls)
+    run.worked_ns = record.duration_ns or 0
+    record.steps, record.calls = len(taken.steps), 0
+    record.usage_input_tokens = record.usage_output_tokens = 0
+    for call in taken.calls:
+        run.spend(call)
+    spent = Amount(
+        tokens=sum(call.charged_tokens for call in taken.calls),
+        nano_usd=sum(call.charged_nano_usd for call in taken.calls),
+        calls=len(taken.calls),
+        steps=len(taken.steps),
+    )
+    run.account.settle(Amount(), spent)

@@ -6,6 +6,7 @@ from engine.runtime.middleware.budget import budget
 from engine.runtime.middleware.cache import cache
 from engine.runtime.middleware.check_update import check_update
 from engine.runtime.middleware.deadline import deadline
+from engine.runtime.middleware.effect import effect
 from engine.runtime.middleware.fall_back import fall_back_to_node, fall_back_to_target
 from engine.runtime.middleware.guard import guard_input, guard_output
 from engine.runtime.middleware.journal import journal
@@ -31,8 +32,9 @@ CALL_STACK = (
     journal,  # a finished call is never made twice
     fall_back_to_target,  # the next model of the role, once the retries of this one are used up
     retry,  # what follows happens once an attempt
+    effect,  # an action that may have been done is probed before it is tried again
     budget,  # reserves the most that the attempt can spend, settles what it spent
     breaker,  # a target that keeps failing is left alone
-    meter,  # writes the attempt down: time, tokens, cost, error
+    meter,  # writes the attempt down, before it is sent where it spends or acts: time, tokens, cost, error
     time_out,  # inside the meter, so that a time-out is an error with a duration
 )

@@ -1,47 +1,25 @@
 """The ledger in SQL: written by one thread, read by whoever asks."""
 
 import asyncio
-import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Table, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Executable, select
 
 from engine.errors import InputError
-from engine.payloads import references_in
-from engine.records import CallRecord, PayloadRecord, Record, RunRecord, RunStatus, StepRecord, VerdictRecord
+from engine.records import CallRecord, PayloadRecord, RunRecord, StepRecord, VerdictRecord
 from engine.store import tables
-from engine.store.database import Database
-from engine.store.writer import Writer
+from engine.store.hands import records_of
+from engine.store.reader import contents_at
+from engine.store.run_ledger import RunLedger
 
 Row = TypeVar("Row")
 Read = TypeVar("Read")
 
 
-class SqlLedger:
-    """Implements the port `Ledger` on a database, and answers questions about runs."""
-
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self._writer = Writer(database)
-
-    def submit(self, records: Iterable[Record]) -> None:
-        """Queue records to be written; returns at once."""
-        self._writer.submit(records)
-
-    async def commit(self, records: Iterable[Record] = ()) -> None:
-        """Queue records and wait until they and everything before are durable.
-
-        Raises:
-            StoreError: the database refused.
-        """
-        await self._writer.commit(records)
-
-    async def finish(self, record: RunRecord) -> None:
-        """Write how a run ended over the row it began with, and wait until it is durable."""
-        await self._writer.commit(finish=record)
+class SqlLedger(RunLedger):
+    """Answers questions about runs, besides what a run itself needs."""
 
     async def close(self) -> None:
         """Write what is queued and close the database."""
@@ -58,7 +36,7 @@ class SqlLedger:
         """
         column = tables.runs.c.run_id
         fits = column.startswith(run_id, autoescape=True) | column.endswith(run_id, autoescape=True)
-        found = await self._all(RunRecord, tables.runs, select(tables.runs).where(fits).limit(2))
+        found = await self._all(RunRecord, select(tables.runs).where(fits).limit(2))
         if not run_id or not found:
             raise InputError(f"no run has the id {run_id!r}; `flowledger runs` lists them")
         if len(found) > 1:
@@ -80,24 +58,30 @@ class SqlLedger:
         for column, value in ((table.c.status, status), (table.c.workflow, workflow), (table.c.tenant, tenant)):
             query = query if value is None else query.where(column == value)
         query = query if since is None else query.where(table.c.started_at >= since)
-        return await self._all(RunRecord, table, query)
+        return await self._all(RunRecord, query)
 
     async def steps(self, run_id: str) -> list[StepRecord]:
         """Give the steps of a run, in the order in which they began."""
         table = tables.steps
-        query = select(table).where(table.c.run_id == run_id).order_by(table.c.seq, table.c.step_id)
-        return await self._all(StepRecord, table, query)
+        query = select(table).where(table.c.run_id == run_id).order_by(table.c.seq, table.c.step_id, table.c.attempt)
+        return await self._all(StepRecord, query)
 
     async def calls(self, run_id: str) -> list[CallRecord]:
         """Give the attempts of a run, in the order in which they began."""
         table = tables.calls
         order = (table.c.started_at, table.c.step_id, table.c.ordinal, table.c.attempt)
-        return await self._all(CallRecord, table, select(table).where(table.c.run_id == run_id).order_by(*order))
+        return await self._all(CallRecord, select(table).where(table.c.run_id == run_id).order_by(*order))
 
     async def verdicts(self, run_id: str) -> list[VerdictRecord]:
         """Give what guardrails said in a run, in order."""
         table = tables.verdicts
-        return await self._all(VerdictRecord, table, select(table).where(table.c.run_id == run_id).order_by(table.c.id))
+        return await self._all(VerdictRecord, select(table).where(table.c.run_id == run_id).order_by(table.c.id))
+
+    async def definition(self, version: str) -> str | None:
+        """Give the definition of a version of a workflow, as JSON."""
+        table = tables.versions
+        found = await self._rows(select(table.c.definition).where(table.c.version == version))
+        return found[0].definition if found else None
 
     async def payload(self, sha256: str) -> PayloadRecord | None:
         """Read a payload back."""
@@ -106,16 +90,7 @@ class SqlLedger:
 
     async def contents(self, sha256: str) -> dict[str, str]:
         """Give the content at an address and at every address that it refers to."""
-        found: dict[str, str] = {}
-        wanted = {sha256}
-        while wanted:
-            table = tables.payloads
-            query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(wanted))
-            rows = await self._rows(query)
-            fresh = {row.sha256: _plain(row.encoding, row.content) for row in rows}
-            found |= fresh
-            wanted = {address for text in fresh.values() for address in references_in(text)} - found.keys()
-        return found
+        return await self.read(lambda connection: contents_at(connection, [sha256]))
 
     async def read(self, question: Callable[[Connection], Read]) -> Read:
         """Ask a question over a connection that writes nothing, after all that was submitted before.
@@ -123,28 +98,10 @@ class SqlLedger:
         Raises:
             StoreError: the database refused.
         """
-        await self._writer.commit()
-
-        def ask() -> Read:
-            try:
-                with self.database.engine.connect() as connection:
-                    return question(connection)
-            except SQLAlchemyError as error:
-                raise self.database.error(error) from error
-
-        return ask() if self.database.is_sqlite else await asyncio.to_thread(ask)
+        return await self._reader.read(question)
 
     async def _rows(self, query: Executable) -> Sequence[Any]:
         return await self.read(lambda connection: connection.execute(query).all())
 
-    async def _all(self, record: type[Row], table: Table, query: Executable) -> list[Row]:
-        names = [column.name for column in table.columns if column.name != "id"]
-        found = [record(**{name: getattr(row, name) for name in names}) for row in await self._rows(query)]
-        for one in found:
-            if isinstance(one, RunRecord):
-                one.status = RunStatus(one.status)
-        return found
-
-
-def _plain(encoding: str, content: bytes) -> str:
-    return (zlib.decompress(content) if encoding == "zlib" else content).decode(errors="surrogatepass")
+    async def _all(self, record: type[Row], query: Executable) -> list[Row]:
+        return records_of(record, await self._rows(query))

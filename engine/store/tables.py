@@ -1,4 +1,4 @@
-"""The tables of the ledger: one column a field of its record, named like OpenTelemetry's GenAI attributes."""
+"""The tables: the ledger, a column a field of its record, named as OpenTelemetry names things; and checkpoints."""
 
 import types
 from dataclasses import Field, fields
@@ -18,6 +18,8 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    UniqueConstraint,
+    text,
 )
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
@@ -28,6 +30,7 @@ from engine.records import (
     StepRecord,
     VerdictRecord,
     VersionRecord,
+    WorkerRecord,
 )
 
 metadata = MetaData()
@@ -45,11 +48,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _table(name: str, record: type, *indexes: tuple[str, ...], key: str | None) -> Table:
+def _table(name: str, record: type, *indexes: tuple[str, ...], key: tuple[str, ...] = ()) -> Table:
     """Make the table of a record; one without a key of its own gets a running number."""
     hints = get_type_hints(record)
     columns: list[Column[Any]] = [] if key else [Column("id", Integer, primary_key=True, autoincrement=True)]
-    columns += [_column(field, hints[field.name], key=field.name == key) for field in fields(record)]
+    columns += [_column(field, hints[field.name], key=field.name in key) for field in fields(record)]
     table = Table(name, metadata, *columns)
     for index in indexes:
         Index(f"ix_{name}_{'_'.join(index)}", *(table.c[column] for column in index))
@@ -81,10 +84,66 @@ payloads = Table(
     Column("encoding", String, nullable=False),
     Column("size", BigInteger, nullable=False),
     Column("content", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,  # else the address would stand in the table and once more in its index
 )
-versions = _table("versions", VersionRecord, key="version")
-runs = _table("runs", RunRecord, ("status", "started_at"), ("workflow", "started_at"), ("tenant",), key="run_id")
-steps = _table("steps", StepRecord, ("run_id",), key="step_id")
-calls = _table("calls", CallRecord, ("run_id",), ("step_id",), key="call_id")
-verdicts = _table("verdicts", VerdictRecord, ("run_id",), key=None)
-outcomes = _table("outcomes", OutcomeRecord, ("run_id",), key=None)
+versions = _table("versions", VersionRecord, key=("version",))
+workers = _table("workers", WorkerRecord, key=("worker_id",))
+runs = _table(
+    "runs",
+    RunRecord,
+    ("status", "started_at"),
+    ("workflow", "started_at"),
+    ("tenant",),
+    ("worker_id", "status"),
+    key=("run_id",),
+)
+steps = _table("steps", StepRecord, ("run_id",), key=("step_id", "attempt"))
+calls = _table("calls", CallRecord, ("run_id",), ("step_id",), key=("call_id",))
+verdicts = _table("verdicts", VerdictRecord, ("run_id",))
+outcomes = _table("outcomes", OutcomeRecord, ("run_id",))
+
+checkpoint_streams = Table(
+    "checkpoint_streams",
+    metadata,
+    Column("sid", Integer, primary_key=True, autoincrement=True),
+    Column("thread_id", String, nullable=False),
+    Column("checkpoint_ns", String, nullable=False),
+    UniqueConstraint("thread_id", "checkpoint_ns"),
+)
+_HAS_RUN = text("run_id IS NOT NULL")
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("sid", Integer, primary_key=True, autoincrement=False),
+    Column("checkpoint_id", String, primary_key=True),
+    Column("parent_id", String, nullable=True),
+    Column("run_id", String, nullable=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("addresses", LargeBinary, nullable=True),
+    Column("metadata", LargeBinary, nullable=False),
+    Index("ix_checkpoints_run_id", "run_id", sqlite_where=_HAS_RUN, postgresql_where=_HAS_RUN),
+    sqlite_with_rowid=False,
+)
+checkpoint_blobs = Table(
+    "checkpoint_blobs",
+    metadata,
+    Column("sid", Integer, primary_key=True, autoincrement=False),
+    Column("channel", String, primary_key=True),
+    Column("version", BigInteger, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+checkpoint_writes = Table(
+    "checkpoint_writes",
+    metadata,
+    Column("sid", Integer, primary_key=True, autoincrement=False),
+    Column("checkpoint_id", String, primary_key=True),
+    Column("task_id", String, primary_key=True),
+    Column("idx", Integer, primary_key=True),
+    Column("task_path", String, nullable=False),
+    Column("channel", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)

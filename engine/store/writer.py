@@ -3,129 +3,177 @@
 import asyncio
 import contextlib
 import threading
-import time
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field, fields
-from operator import attrgetter
-from queue import SimpleQueue
-from typing import Any
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Insert, Table, Update, bindparam, insert, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy import Connection
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from engine.errors import StoreError
-from engine.records import (
-    CallRecord,
-    OutcomeRecord,
-    PayloadRecord,
-    Record,
-    RunRecord,
-    StepRecord,
-    VerdictRecord,
-    VersionRecord,
-)
-from engine.store import tables
+from engine.errors import EngineError, StoreError
+from engine.store.batches import Batches, Submission, Writable, size_of
 from engine.store.database import Database
+from engine.store.transactions import Transactions
 
 _MOST = 512  # submissions in one transaction
-_PLAIN = 512  # bytes up to which a payload is kept as it is
-_LOCKED_WAITS = (0.05, 0.2, 1.0)  # seconds between attempts at a locked database, after SQLite's own waiting
+_MOST_BYTES = 8 * 2**20  # bytes in one transaction
+_FULL_BYTES = 64 * 2**20  # bytes in the queue at which those who submit wait
 
-_TABLES: dict[type, Table] = {
-    VersionRecord: tables.versions,
-    RunRecord: tables.runs,
-    StepRecord: tables.steps,
-    CallRecord: tables.calls,
-    VerdictRecord: tables.verdicts,
-    OutcomeRecord: tables.outcomes,
-}
-_FINISH = "finish"
+Result = TypeVar("Result")
+
+
+class Pulse(Protocol):
+    """What the writer does by itself, now and then."""
+
+    def due_in(self) -> float | None:
+        """Say in how many seconds it is due; None if there is nothing to do."""
+        ...
+
+    def beat(self, transactions: Transactions) -> None:
+        """Do it."""
+        ...
 
 
 @dataclass(slots=True)
-class _Submission:
-    """Records that commit together, and who waits for them."""
+class _Work:
+    """Something that is done in a transaction of its own."""
 
-    records: Sequence[Record]
-    finish: RunRecord | None = None
-    done: "Future[None] | None" = None
-    error: Exception | None = field(default=None)
+    work: Callable[[Connection], Any]
+    done: "Future[Any]"
+
+
+_Item = Submission | _Work | None
 
 
 class Writer:
-    """Queues records and commits them in groups, in order; what was submitted together commits together."""
+    """Queues rows and commits them in groups, in order; what was submitted together commits together."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pulse: Pulse | None = None) -> None:
         self._database = database
-        self._queue: SimpleQueue[_Submission | None] = SimpleQueue()
-        self._connection: Connection | None = None
-        self._lost: StoreError | None = None
-        self._statements = _statements(database.is_sqlite)
-        self._rows = {record: _row_maker(record) for record in _TABLES}
-        self._thread = threading.Thread(target=self._work, name="flowledger-writer", daemon=True)
+        self._pulse = pulse
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._queued, self._counting = 0, threading.Lock()
+        self._room: list[asyncio.Future[None]] = []
+        self._lost: dict[str | None, StoreError] = {}
+        self._batches = Batches(is_sqlite=database.is_sqlite)
+        self._transactions = Transactions(database)
+        self._thread = threading.Thread(target=self._run, name="flowledger-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, records: Iterable[Record]) -> None:
-        """Queue records; returns at once. A failure shows at the next commit."""
-        self._queue.put(_Submission(list(records)))
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was queued is durable."""
+        return self._queued == 0
 
-    async def commit(self, records: Iterable[Record] = (), finish: RunRecord | None = None) -> None:
-        """Queue records and wait until they and all before them are durable.
+    def submit(self, rows: Iterable[Writable], fence: tuple[str, int] | None = None) -> None:
+        """Queue rows; returns at once. A failure shows at the next commit of the same run."""
+        self._put(list(rows), fence, None)
 
-        Args:
-            records: rows to insert.
-            finish: a run whose row is written over.
+    async def commit(self, rows: Iterable[Writable] = (), fence: tuple[str, int] | None = None) -> None:
+        """Queue rows and wait until they and all before them are durable.
 
         Raises:
-            StoreError: the database refused these records, or some that were submitted before.
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused these rows, or some of the same run that nobody waited for.
         """
+        loop = asyncio.get_running_loop()
+        while self._queued > _FULL_BYTES:
+            room: asyncio.Future[None] = loop.create_future()
+            self._room.append(room)
+            await room
+        done: asyncio.Future[None] = loop.create_future()
+        self._put(list(rows), fence, done)
+        await done
+
+    def commit_now(self, rows: Iterable[Writable] = ()) -> None:
+        """Do the same from a thread that may wait."""
         done: Future[None] = Future()
-        self._queue.put(_Submission(list(records), finish, done))
-        await asyncio.wrap_future(done)
+        self._put(list(rows), None, done)
+        done.result()
+
+    async def do(self, work: Callable[[Connection], Result]) -> Result:
+        """Do something in a transaction of its own, after all that was queued before; it may be done again.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        return await asyncio.wrap_future(self._do(work))
+
+    def do_now(self, work: Callable[[Connection], Result]) -> Result:
+        """Do the same from a thread that may wait."""
+        return self._do(work).result()
 
     def close(self) -> None:
         """Write what is queued, and end.
 
         Raises:
-            StoreError: records that nobody waited for could not be written.
+            StoreError: rows that nobody waited for could not be written.
         """
         self._queue.put(None)
         self._thread.join()
-        if self._lost is not None:
-            raise self._lost
+        for lost in self._lost.values():
+            raise lost
 
-    def _work(self) -> None:
-        ended = False
-        while not ended:
-            batch, ended = self._next_batch()
-            if batch:
+    def _do(self, work: Callable[[Connection], Result]) -> "Future[Result]":
+        done: Future[Result] = Future()
+        self._queue.put(_Work(work, done))
+        return done
+
+    def _put(self, rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> None:
+        size = size_of(rows)
+        with self._counting:
+            self._queued += size
+        self._queue.put(Submission(rows, fence, done, size))
+
+    def _run(self) -> None:
+        ahead: list[_Item] = []
+        while True:
+            item = ahead.pop() if ahead else self._next()
+            if item is None:
+                break
+            if isinstance(item, _Work):
+                self._perform(item)
+            else:
+                batch = self._gather(item, ahead)
                 self._write(batch)
                 self._wake(batch)
-        self._disconnect()
+        self._transactions.disconnect()
 
-    def _next_batch(self) -> tuple[list[_Submission], bool]:
-        first = self._queue.get()
-        if first is None:
-            return [], True
-        batch = [first]
-        while len(batch) < _MOST and not self._queue.empty():
+    def _next(self) -> _Item:
+        """Give what is queued first; while nothing is, the pulse beats."""
+        while True:
+            due = None if self._pulse is None else self._pulse.due_in()
+            if due is not None and due <= 0 and self._pulse is not None:
+                with contextlib.suppress(SQLAlchemyError):  # a beat that was missed is made up by the next
+                    self._pulse.beat(self._transactions)
+                continue
+            with contextlib.suppress(Empty):
+                return self._queue.get(timeout=due)
+
+    def _gather(self, first: Submission, ahead: list[_Item]) -> list[Submission]:
+        """Give a batch; the item behind it that does not belong to it is put ahead of the queue."""
+        batch, size = [first], first.size
+        while len(batch) < _MOST and size < _MOST_BYTES and not self._queue.empty():
             following = self._queue.get()
-            if following is None:
-                return batch, True
+            if not isinstance(following, Submission):
+                ahead.append(following)
+                break
             batch.append(following)
-        return batch, False
+            size += following.size
+        return batch
 
-    def _write(self, batch: Sequence[_Submission]) -> None:
+    def _write(self, batch: Sequence[Submission]) -> None:
         """Write a batch as one transaction; if one row is refused, each submission alone."""
-        rows = self._grouped(batch)
+        again = all(one.is_idempotent for one in batch)
         try:
             try:
-                self._transaction(rows)
+                self._transactions.run(lambda connection: self._batches.write(connection, batch), repeatable=again)
             except (DataError, UnicodeEncodeError, ValueError):  # a text that no column can hold
-                self._transaction({kind: [_cleaned(row) for row in values] for kind, values in rows.items()})
+                self._transactions.run(
+                    lambda connection: self._batches.write(connection, batch, clean=True), repeatable=again
+                )
         except IntegrityError as error:
             if len(batch) == 1:
                 batch[0].error = error
@@ -133,106 +181,50 @@ class Writer:
             for one in batch:
                 self._write([one])
         except Exception as error:  # whatever it is, those who wait must hear of it
-            self._disconnect()
             for one in batch:
                 one.error = error
 
-    def _transaction(self, rows: Mapping[Any, list[dict[str, Any]]]) -> None:
-        for wait in (*_LOCKED_WAITS, None):
-            try:
-                connection = self._connected()
-                with connection.begin():
-                    for statement, values in rows.items():
-                        connection.execute(self._statements[statement], values)
-            except OperationalError as error:
-                if wait is None or "locked" not in str(error):
-                    raise
-                time.sleep(wait)
-            else:
-                return
+    def _perform(self, item: _Work) -> None:
+        try:
+            result = self._transactions.run(item.work, repeatable=False)
+        except Exception as error:  # as above
+            item.done.set_exception(self._as_engine_error(error))
+        else:
+            item.done.set_result(result)
 
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            self._connection = self._database.engine.connect().execution_options(writes=True)
-        return self._connection
-
-    def _disconnect(self) -> None:
-        """Let a connection go; the next batch makes a new one."""
-        if self._connection is not None:
-            with contextlib.suppress(SQLAlchemyError):
-                self._connection.close()
-        self._connection = None
-
-    def _grouped(self, batch: Sequence[_Submission]) -> Mapping[Any, list[dict[str, Any]]]:
-        """Gather rows a statement: payloads first, updates of runs last."""
-        groups: dict[Any, list[dict[str, Any]]] = {PayloadRecord: []}
-        finished: list[dict[str, Any]] = []
-        for submission in batch:
-            for record in submission.records:
-                kind = type(record)
-                row = _payload_row(record) if isinstance(record, PayloadRecord) else self._rows[kind](record)
-                groups.setdefault(kind, []).append(row)
-            if submission.finish is not None:
-                row = self._rows[RunRecord](submission.finish)
-                finished.append({**row, "this_run": row["run_id"]})
-        if finished:
-            groups[_FINISH] = finished
-        return {kind: values for kind, values in groups.items() if values}
-
-    def _wake(self, batch: Sequence[_Submission]) -> None:
-        """Tell those who wait; what nobody waits for and was lost is told to the next who does."""
+    def _wake(self, batch: Sequence[Submission]) -> None:
+        """Tell those who wait, a loop at a time; what nobody waits for and was lost is told to the run's next."""
+        with self._counting:
+            self._queued -= sum(one.size for one in batch)
+        loops: dict[asyncio.AbstractEventLoop, list[Submission]] = {}
         for one in batch:
-            error = self._as_store_error(one.error)
+            key = one.fence[0] if one.fence else None
+            error = None if one.error is None else self._as_engine_error(one.error)
             if one.done is None:
-                self._lost = self._lost or error
+                if isinstance(error, StoreError):
+                    self._lost.setdefault(key, error)
                 continue
-            error = error or self._lost
-            self._lost = None
-            with contextlib.suppress(InvalidStateError):  # who waited has been cancelled meanwhile
-                one.done.set_exception(error) if error is not None else one.done.set_result(None)
+            one.error = error or self._lost.pop(key, None)
+            if isinstance(one.done, Future):
+                _resolve([one])
+            else:
+                loops.setdefault(one.done.get_loop(), []).append(one)
+        room, self._room = (self._room, []) if self._queued <= _FULL_BYTES else ([], self._room)
+        for waiting in room:
+            loops.setdefault(waiting.get_loop(), []).append(Submission((), done=waiting))
+        for loop, ones in loops.items():
+            with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left who waits
+                loop.call_soon_threadsafe(_resolve, ones)
 
-    def _as_store_error(self, error: Exception | None) -> StoreError | None:
-        if error is None or isinstance(error, StoreError):
+    def _as_engine_error(self, error: Exception) -> EngineError:
+        if isinstance(error, EngineError):
             return error
         if isinstance(error, SQLAlchemyError):
             return self._database.error(error)
         return StoreError(f"the ledger could not be written: {type(error).__name__}: {error}")
 
 
-def _statements(is_sqlite: bool) -> dict[Any, Insert | Update]:
-    """Make each statement once; what is addressed by content may be there already."""
-    insert_or_ignore = sqlite.insert if is_sqlite else postgresql.insert
-    statements: dict[Any, Insert | Update] = {
-        PayloadRecord: insert_or_ignore(tables.payloads).on_conflict_do_nothing(),
-        VersionRecord: insert_or_ignore(tables.versions).on_conflict_do_nothing(),
-    }
-    statements |= {record: insert(table) for record, table in _TABLES.items() if record not in statements}
-    names = [column.name for column in tables.runs.columns if column.name != "run_id"]
-    columns: dict[str, Any] = {name: bindparam(name) for name in names}
-    statements[_FINISH] = update(tables.runs).where(tables.runs.c.run_id == bindparam("this_run")).values(columns)
-    return statements
-
-
-def _row_maker(record: type) -> Callable[[Any], dict[str, Any]]:
-    names = tuple(one.name for one in fields(record))
-    values = attrgetter(*names)
-    return lambda one: dict(zip(names, values(one), strict=True))
-
-
-def _cleaned(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace what databases refuse in texts: NUL, and halves of surrogate pairs."""
-    return {
-        name: value.replace("\0", "\ufffd").encode(errors="replace").decode() if isinstance(value, str) else value
-        for name, value in row.items()
-    }
-
-
-def _payload_row(record: PayloadRecord) -> dict[str, Any]:
-    content = record.content.encode(errors="surrogatepass")
-    plain = len(content) <= _PLAIN
-    return {
-        "sha256": record.sha256,
-        "encoding": "identity" if plain else "zlib",
-        "size": len(content),
-        "content": content if plain else zlib.compress(content, 1),
-    }
+def _resolve(batch: Sequence[Submission]) -> None:
+    for one in batch:
+        with contextlib.suppress(InvalidStateError, asyncio.InvalidStateError):  # who waited has been cancelled
+            one.done.set_exception(one.error) if one.error is not None else one.done.set_result(None)

@@ -24,6 +24,9 @@ QUERIES = re.findall(r"## (.+?)\n\n```sql\n(.*?)```", PAGE.read_text(encoding="u
 FAILURES: list[Exception] = []
 
 
+ARGS = {"question": "question"}
+
+
 def unsteady(question: str) -> str:
     """Fail as often as the test says."""
     if FAILURES:
@@ -47,7 +50,7 @@ async def answers(database_url: str) -> dict[str, list[dict[str, Any]]]:
     FAILURES[:] = [ConnectionError("cut"), ConnectionError("cut")]
     workflow = line(
         ("draft", Generate(model="large", prompt="{question}", into="answer", max_tokens=50)),
-        ("tool", CallTool(tool=unsteady, args={"question": "question"}, into="ticket", retry=Retry(attempts=3))),
+        ("tool", CallTool(tool=unsteady, args=ARGS, into="ticket", effect="idempotent", retry=Retry(attempts=3))),
         guard_input=[Flagging()],
     )
     role = Model(ScriptedModel(script=["fine"]), price=Price(input="1", output="1"))

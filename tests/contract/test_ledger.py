@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from engine.errors import InputError, StoreError
+from engine.outbox import Outbox
 from engine.payloads import pack, unpack
 from engine.records import CallRecord, OutcomeRecord, RunRecord, RunStatus, StepRecord, VerdictRecord, VersionRecord
 from engine.reports.cost import cost_by
@@ -94,12 +95,13 @@ async def test_what_was_submitted_is_written_before_what_is_committed_later(ledg
 
 
 async def test_a_run_is_finished_over_the_row_it_began_with(ledger):
-    record = run()
-    await ledger.commit([record])
+    record, outbox = run(), Outbox(run().run_id)
+    await ledger.admit(record, outbox, lambda: None)
+    outbox.add([call(1)])
     record.status, record.ended_at, record.steps = RunStatus.SUCCEEDED, NOW, 5
-    await ledger.finish(record)
+    await ledger.finish(record, outbox)
     assert await ledger.run(record.run_id) == record
-    assert len(await ledger.runs()) == 1
+    assert len(await ledger.runs()) == len(await ledger.calls(record.run_id)) == 1
 
 
 async def test_a_payload_is_stored_once_and_long_texts_are_shared(ledger):
@@ -139,7 +141,7 @@ async def test_a_text_that_no_column_can_hold_is_cleaned_and_nothing_is_lost(led
     assert (await ledger.run(odd.run_id)).error_message.startswith("a ")
     assert len(await ledger.steps(odd.run_id)) == 1
     assert unpack(sha256, (await ledger.contents(sha256)).__getitem__) == {"said": "\0 \ud800"}
-    await ledger.finish(replace(odd, error_message="\ud800 again"))
+    await ledger.finish(replace(odd, error_message="\ud800 again"), Outbox(odd.run_id))
     assert (await ledger.run(odd.run_id)).status is RunStatus.FAILED
 
 

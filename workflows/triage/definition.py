@@ -1,6 +1,7 @@
 """Sort a message, hand it to the right queue, and check that it arrived."""
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -18,7 +19,7 @@ from engine import (
     Workflow,
 )
 from guardrails import Injection, MaxLength, Pii, ToolAllowList
-from tools.tickets import open_ticket, report_outage, request_refund
+from tools.tickets import open_ticket, probe_ticket, report_outage, request_refund
 
 _ONLY_QUEUES = ToolAllowList(tools=("open_ticket", "report_outage", "request_refund"))
 
@@ -46,6 +47,13 @@ def has_reference(reference: str) -> bool | str:
     return reference.startswith("T-") or "no queue gave a reference"
 
 
+def _hand_over(queue: Callable[..., Any]) -> CallTool:
+    """Open a ticket in a queue, once; after a crash the tickets say whether it was opened."""
+    return CallTool(
+        tool=queue, args={"question": "message"}, into="reference", probe=probe_ticket, guard_input=[_ONLY_QUEUES]
+    )
+
+
 triage = Workflow(
     name="triage",
     description="Sort a message, hand it to the right queue, and check that it arrived.",
@@ -62,15 +70,9 @@ triage = Workflow(
             max_tokens=60,
             reasks=2,
         ),
-        "refund": CallTool(
-            tool=request_refund, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
-        ),
-        "outage": CallTool(
-            tool=report_outage, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
-        ),
-        "question": CallTool(
-            tool=open_ticket, args={"question": "message"}, into="reference", guard_input=[_ONLY_QUEUES]
-        ),
+        "refund": _hand_over(request_refund),
+        "outage": _hand_over(report_outage),
+        "question": _hand_over(open_ticket),
         "check": Validate(check=[has_reference], into="handed_over", reasons="faults"),
     },
     edges=[

@@ -2,37 +2,63 @@
 
 import asyncio
 
+from engine.crash_points import reach
 from engine.errors import CallError
 from engine.records import CallRecord
-from engine.runtime.run import MODEL_CALL, Answer, Call, CallNext
+from engine.runtime.history import MODEL_CALL
+from engine.runtime.run import Answer, Call, CallNext
 from engine.usage import Usage
 
 
 async def meter(call: Call, call_next: CallNext) -> Answer:
     """Write the attempt down, and say what it is charged.
 
-    A charge is the known cost; the reservation where the provider may bill and did not say what; else nothing.
+    An attempt that spends or acts is durable before it is sent, at what it may cost at the most, and its answer is
+    durable before it is used; others are written with their step. A charge is the known cost; the reservation where
+    the provider may bill and did not say what; else nothing.
     """
     run = call.run
     row = call.record = _begin(call)
+    matters = call.operation == MODEL_CALL or row.tool_effect in ("idempotent", "once")
     began = run.clock.monotonic_ns()
+    if matters:
+        await _write_intent(call, row)
     try:
+        reach("before send")
         answer = await call_next(call)
+        reach("after answer")
+        row.status = "ok"
         _succeed(call, row, answer)
-        return answer
     except CallError as error:
         row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
         row.retry_after_s = error.retry_after
         _charge(call, row, usage=None, billed=error.billed)
         raise
     except BaseException as error:
-        row.status = "cancelled" if isinstance(error, asyncio.CancelledError) else "interrupted"
+        cut = "unknown" if row.tool_effect == "once" else "cancelled"
+        row.status = cut if isinstance(error, asyncio.CancelledError) else "interrupted"
         _charge(call, row, usage=None, billed=True)
         raise
     finally:
         row.duration_ns = run.clock.monotonic_ns() - began
         run.spend(row)
-        run.write([row])
+        run.write((row,))
+    if matters:
+        await run.ledger.write(run.outbox)
+    return answer
+
+
+async def _write_intent(call: Call, row: CallRecord) -> None:
+    """Make the attempt durable before it is sent; if nobody ever hears of its end, it stays charged so."""
+    row.status = "in_flight"
+    row.charged_tokens, row.charged_nano_usd = call.reservation.tokens, call.reservation.nano_usd
+    try:
+        await call.run.commit(row)
+    except BaseException:
+        call.record = None  # it was not sent
+        row.status, row.charged_tokens, row.charged_nano_usd = "cancelled", 0, 0
+        call.run.write((row,))
+        raise
 
 
 def _begin(call: Call) -> CallRecord:
@@ -51,6 +77,8 @@ def _begin(call: Call) -> CallRecord:
         started_at=call.run.clock.now(),
         request_hash=call.request_hash,
         request_payload=call.request_sha,
+        step_started_at=step.began_at,
+        diverged_from=call.diverged_from,
     )
     call.target.describe(call, row)
     return row
@@ -65,6 +93,7 @@ def _succeed(call: Call, row: CallRecord, answer: Answer) -> None:
 
 def _charge(call: Call, row: CallRecord, *, usage: Usage | None, billed: bool) -> None:
     """Set tokens, cost and charge; what a provider may bill and does not tell counts as the most that it can be."""
+    row.charged_tokens = 0
     if usage is not None:
         row.usage_input_tokens, row.usage_output_tokens = usage.input_tokens, usage.output_tokens
         row.usage_cache_read_input_tokens = usage.cache_read_tokens

@@ -37,5 +37,5 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     finally:
         row.duration_ns = run.clock.monotonic_ns() - began
         row.input_payload = run.keep(step.inputs)
+        run.outbox.steps[step.task_id] = row
         run.emit(StepFinished(step.name, row.status))
-        run.write([row])

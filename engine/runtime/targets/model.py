@@ -4,10 +4,17 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, message_to_dict
+from langchain_core.messages import (
+    AIMessage,
+    AIMessageChunk,
+    BaseMessage,
+    HumanMessage,
+    message_to_dict,
+    messages_from_dict,
+)
 from pydantic import BaseModel
 
 from engine.definition.node import Reply
@@ -103,6 +110,12 @@ class ModelTarget:
         except Exception as error:
             raise as_call_error(error, self.name) from error
         return _answer(message, request, self.model)
+
+    def restore(self, call: Call, response: Any) -> Answer:
+        """Give the answer again."""
+        said = dict(response)
+        message = messages_from_dict([{"type": said.pop("type"), "data": said}])[0]
+        return _answer(cast("AIMessage", message), call.payload, self.model)
 
     async def _streamed(
         self, call: Call, chat: Any, messages: Sequence[BaseMessage], options: Mapping[str, Any]

@@ -59,6 +59,12 @@ class RetrieverTarget:
         found = self._as_retrieved(raw)
         return Answer(value=found, response=found.model_dump(mode="json"), retriever_version=found.retriever_version)
 
+    def restore(self, call: Call, response: Any) -> Answer:
+        """Give the answer again."""
+        del call
+        found = Retrieved.model_validate(response)
+        return Answer(value=found, response=response, retriever_version=found.retriever_version)
+
     async def _ask(self, query: str, top_k: int, arguments: Mapping[str, Any]) -> Any:
         if isinstance(self.retriever, BaseRetriever):
             return (await self.retriever.ainvoke(query, **arguments))[:top_k]

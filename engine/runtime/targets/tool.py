@@ -9,7 +9,7 @@ from langchain_core.tools import BaseTool
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature
-from engine.errors import ToolFailed
+from engine.errors import AnswerLost, ToolFailed
 from engine.payloads import canonical, digest
 from engine.records import CallRecord
 from engine.runtime.classify import tool_error
@@ -55,7 +55,16 @@ class ToolTarget:
             raise
         except Exception as error:
             raise tool_error(error, self.name) from error
-        plain = as_json(answer, self.name)
+        try:
+            plain = as_json(answer, self.name)
+        except ToolFailed as error:
+            raise AnswerLost(str(error)) from error
+        return Answer(value=plain, response=plain)
+
+    def restore(self, call: Call, response: Any) -> Answer:
+        """Give the answer again."""
+        del call
+        plain = as_json(response, self.name)
         return Answer(value=plain, response=plain)
 
     async def _answer(self, arguments: dict[str, Any]) -> Any:

@@ -86,14 +86,17 @@ async def test_a_passage_with_a_bad_text_is_dropped_whole():
         assert (verdict.stage, verdict.path) == ("passages", "passages[0].text")
 
 
+SEEN: list[GuardItem] = []
+
+
+class Watch(Guardrail):
+    async def check(self, item):
+        SEEN.append(item)
+        return []
+
+
 async def test_the_arguments_of_a_tool_are_guarded_and_name_the_tool():
-    seen: list[GuardItem] = []
-
-    class Watch(Guardrail):
-        async def check(self, item):
-            seen.append(item)
-            return []
-
+    SEEN.clear()
     tool = CallTool(tool=open_ticket, args={"question": "question"}, into="ticket")
     watched = tool.model_copy(update={"guard_input": (Watch(),), "guard_output": (Watch(),)})
     async with app_for(ask(), large=scripted("bad")) as app:
@@ -102,11 +105,11 @@ async def test_the_arguments_of_a_tool_are_guarded_and_name_the_tool():
         watched_workflow.__dict__["version"] = "a" * 64
         app.workflows["ask"] = watched_workflow
         await app.run("ask", {"question": "q"})
-    assert [(item.stage, item.tool) for item in seen] == [
+    assert [(item.stage, item.tool) for item in SEEN] == [
         (Stage.TOOL_ARGUMENTS, "open_ticket"),
         (Stage.TOOL_OUTPUT, "open_ticket"),
     ]
-    assert seen[0].value == {"question": "q"}
+    assert SEEN[0].value == {"question": "q"}
 
 
 async def test_a_rejected_answer_is_asked_for_again_with_the_reason():

@@ -223,7 +223,14 @@ def raises(question: str) -> str:
     ],
 )
 async def test_a_tool_that_misbehaves_fails_the_step_with_a_sentence(tool, said):
-    node = CallTool(tool=tool, args={"question": "question"}, into="anything", call_seconds=0.01, retry={"attempts": 1})
+    node = CallTool(
+        tool=tool,
+        args={"question": "question"},
+        into="anything",
+        effect="idempotent",
+        call_seconds=0.01,
+        retry={"attempts": 1},
+    )
     async with app_for(line(("tool", node), state=Open)) as app:
         result = await app.run("line", {"question": "q"})
         assert result.status is RunStatus.FAILED
@@ -238,7 +245,7 @@ async def test_a_step_that_takes_too_long_ends():
         result = await app.run("line", {"question": "q"})
         assert result.error.type == "StepTimeout"
         (call,) = await app.ledger.calls(result.run_id)
-        assert call.status == "cancelled"
+        assert call.status == "unknown", "nobody knows what a tool that was cut off has done"
 
 
 async def test_a_run_that_takes_too_long_has_used_up_its_budget():

@@ -1,0 +1,75 @@
+"""What one run has to write: facts that are true by themselves, and steps that commit with what they wrote."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.payloads import Packer
+from engine.records import Record, StepRecord
+
+OUTBOX = "__outbox"
+"""Where a run's configuration carries its outbox; LangGraph keeps names that begin so out of what it stores."""
+
+
+@dataclass(slots=True)
+class Staged:
+    """What a task wrote, until it is stored, or superseded by the checkpoint that it led to."""
+
+    task: str
+    checkpoint: str
+    rows: list[Any]
+
+
+@dataclass(slots=True)
+class Outbox:
+    """Gathers the rows of a run until something of it commits; the ledger writes them under the run's fence.
+
+    Attributes:
+        fence: what the run's row must still say when anything of it is written.
+        facts: rows that may commit with whatever comes first: payloads, calls, verdicts.
+        steps: finished steps by the task that ran them; each commits together with what its task wrote.
+        is_new: whether the run has no checkpoint yet.
+        staged: what tasks wrote lately.
+        stored: checkpoints for which something that tasks wrote is stored.
+        channels: how each channel's latest value was encoded, by namespace and name.
+    """
+
+    run_id: str
+    fence: int = 1
+    is_new: bool = True
+    facts: list[Record] = field(default_factory=list[Record])
+    steps: dict[str, StepRecord] = field(default_factory=dict[str, StepRecord])
+    staged: list[Staged] = field(default_factory=list[Staged])
+    stored: set[str] = field(default_factory=set[str])
+    channels: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict[tuple[str, str], tuple[int, Any]])
+    _packer: Packer = field(default_factory=Packer)
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """The run and its fence, as the writer asks for them."""
+        return self.run_id, self.fence
+
+    def keep(self, value: Any) -> str:
+        """Pack a JSON value and give its address.
+
+        Raises:
+            TypeError, ValueError: the value is not JSON.
+        """
+        address, payloads = self._packer.pack(value)
+        self.facts.extend(payloads)
+        return address
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Add facts."""
+        self.facts.extend(records)
+
+    def take(self, tasks: Iterable[str] = ()) -> list[Record]:
+        """Give what is to be written now: every fact, and the steps of these tasks."""
+        taken: list[Record] = self.facts
+        self.facts = []
+        taken.extend(self.steps.pop(task) for task in tasks if task in self.steps)
+        return taken
+
+    def take_all(self) -> list[Record]:
+        """Give everything; what the tasks wrote is lost, so the run must have ended."""
+        return self.take(list(self.steps))

@@ -1,0 +1,280 @@
+"""LangGraph's checkpoints in the database of the ledger, through its one writer.
+
+A step's rows in the ledger, what its task wrote and the checkpoint that follows commit in one transaction. The trick:
+what a task wrote is only staged. LangGraph hands over the checkpoint that follows in the same turn of the event loop,
+which then takes all of it along; what nothing follows is flushed at the next turn.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+    get_checkpoint_id,
+    get_checkpoint_metadata,
+)
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from engine.outbox import OUTBOX, Outbox, Staged
+from engine.store import checkpoint_reads as reads
+from engine.store import checkpoint_upkeep as upkeep
+from engine.store.checkpoint_codec import Stream, checkpoint_rows, write_rows
+from engine.store.reader import Reader
+from engine.store.statements import Kind, Row
+from engine.store.writer import Writer
+
+_SECRET_NAMES = ("key", "token", "secret", "password", "authorization", "credential")
+Rows = list[Row]  # inside the class `list` is a method, by LangGraph's choice
+_RANDOM_BITS = 24  # versions of a fork differ from those of what it was forked from
+
+
+class Checkpoints(BaseCheckpointSaver[int]):
+    """Implements LangGraph's checkpointer in full; values are strict msgpack or JSON, and nothing is pickled.
+
+    Args:
+        serde: how values that are not JSON become bytes; by default only LangGraph's own safe types come back.
+    """
+
+    def __init__(self, writer: Writer, reader: Reader, *, serde: SerializerProtocol | None = None) -> None:
+        super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=None))
+        self._writer = writer
+        self._reader = reader
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Give a checkpoint, the latest unless the configuration names one."""
+        outbox = _outbox(config)
+        if outbox is not None and outbox.is_new:
+            return None
+        found = await self._reader.read(lambda connection: reads.one(connection, self.serde, config))
+        if outbox is not None and found is not None and found.pending_writes:
+            outbox.stored.add(found.checkpoint["id"])
+        return found
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Do the same from a thread that may wait."""
+        return self._reader.read_now(lambda connection: reads.one(connection, self.serde, config))
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Give checkpoints, newest first; none is held open between two of them."""
+        for found in await self._reader.read(
+            lambda connection: reads.many(connection, self.serde, config, given=filter, before=before, limit=limit)
+        ):
+            yield found
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,  # noqa: A002 - LangGraph's name
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """Do the same from a thread that may wait."""
+        yield from self._reader.read_now(
+            lambda connection: reads.many(connection, self.serde, config, given=filter, before=before, limit=limit)
+        )
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Store a checkpoint; returns when it is durable.
+
+        Raises:
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused.
+        """
+        outbox = _outbox(config)
+        if outbox is None:
+            await self._writer.commit(self._rows(config, checkpoint, metadata, new_versions))
+        elif metadata.get("source") != "input":  # the ledger has the input of a run
+            await self._put_of_run(outbox, config, checkpoint, metadata, new_versions)
+        return _after(config, checkpoint)
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Do the same from a thread that may wait."""
+        self._writer.commit_now(self._rows(config, checkpoint, metadata, new_versions))
+        return _after(config, checkpoint)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a task wrote."""
+        outbox = _outbox(config)
+        rows = self._writes(config, writes, task_id, task_path, outbox)
+        if outbox is None:
+            await self._writer.commit(rows)
+            return
+        outbox.staged.append(Staged(task_id, str(get_checkpoint_id(config)), rows))
+        asyncio.get_running_loop().call_soon(self._flush, outbox)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Do the same from a thread that may wait."""
+        self._writer.commit_now(self._writes(config, writes, task_id, task_path, None))
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Delete all of a thread."""
+        await self._writer.do(lambda connection: upkeep.delete_thread(connection, str(thread_id)))
+
+    def delete_thread(self, thread_id: str) -> None:
+        """Do the same from a thread that may wait."""
+        self._writer.do_now(lambda connection: upkeep.delete_thread(connection, str(thread_id)))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Delete the checkpoints whose metadata name these runs, and what tasks wrote after them."""
+        await self._writer.do(lambda connection: upkeep.delete_for_runs(connection, self.serde, run_ids))
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Do the same from a thread that may wait."""
+        self._writer.do_now(lambda connection: upkeep.delete_for_runs(connection, self.serde, run_ids))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Copy all of a thread."""
+        await self._writer.do(lambda connection: upkeep.copy_thread(connection, source_thread_id, target_thread_id))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        """Do the same from a thread that may wait."""
+        self._writer.do_now(lambda connection: upkeep.copy_thread(connection, source_thread_id, target_thread_id))
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Keep the latest checkpoint of each namespace of these threads, or nothing (`delete`)."""
+        await self._writer.do(lambda connection: upkeep.prune(connection, self.serde, thread_ids, strategy))
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        """Do the same from a thread that may wait."""
+        self._writer.do_now(lambda connection: upkeep.prune(connection, self.serde, thread_ids, strategy))
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Give what each channel was written since its last whole value, along the ancestors of a checkpoint."""
+        return await self._reader.read(lambda connection: reads.delta_history(connection, self.serde, config, channels))
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        """Do the same from a thread that may wait."""
+        return self._reader.read_now(lambda connection: reads.delta_history(connection, self.serde, config, channels))
+
+    def get_next_version(self, current: int | None, channel: None) -> int:
+        """Count up in the high bits; the low ones are random, so that no two forks share a version."""
+        return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+
+    async def _put_of_run(
+        self,
+        outbox: Outbox,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> None:
+        """Store a checkpoint with the steps that led to it; what their tasks wrote is in it and need not be stored."""
+        parent = get_checkpoint_id(config)
+        led_here = [staged for staged in outbox.staged if staged.checkpoint == parent]
+        outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != parent]
+        rows = self._rows(config, checkpoint, metadata, new_versions, outbox)
+        if "counters_since_delta_snapshot" in metadata:
+            rows += [row for staged in led_here for row in staged.rows]
+        elif parent in outbox.stored:
+            rows.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, _stream(config)))
+        records = [*outbox.take(staged.task for staged in led_here), *rows]
+        is_first, outbox.is_new = outbox.is_new, False
+        if is_first:  # no node has run: if it is lost, the run starts from its input, which the ledger has
+            self._writer.submit(records, outbox.key)
+        else:
+            await self._writer.commit(records, outbox.key)
+
+    def _flush(self, outbox: Outbox) -> None:
+        staged, outbox.staged = outbox.staged, []
+        if staged:
+            outbox.stored |= {one.checkpoint for one in staged}
+            rows = [row for one in staged for row in one.rows]
+            self._writer.submit([*outbox.take(one.task for one in staged), *rows], outbox.key)
+
+    def _rows(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+        outbox: Outbox | None = None,
+    ) -> Rows:
+        said = metadata if outbox else _without_secrets(config, metadata)
+        return checkpoint_rows(
+            self.serde,
+            _stream(config),
+            checkpoint,
+            cast("Mapping[str, Any]", said),
+            new_versions,
+            parent=get_checkpoint_id(config),
+            outbox=outbox,
+        )
+
+    def _writes(
+        self,
+        config: RunnableConfig,
+        writes: Sequence[tuple[str, Any]],
+        task_id: str,
+        task_path: str,
+        outbox: Outbox | None,
+    ) -> Rows:
+        checkpoint_id = str(get_checkpoint_id(config))
+        return write_rows(
+            self.serde,
+            _stream(config),
+            checkpoint_id,
+            writes,
+            task_id=task_id,
+            task_path=task_path,
+            outbox=outbox,
+        )
+
+
+def _without_secrets(config: RunnableConfig, metadata: CheckpointMetadata) -> dict[str, Any]:
+    """Give what is stored beside a checkpoint: LangGraph adds the configuration, whatever it holds."""
+    said = cast("dict[str, Any]", get_checkpoint_metadata(config, metadata))
+    return {
+        name: value
+        for name, value in said.items()
+        if name in metadata or not any(mark in name.lower() for mark in _SECRET_NAMES)
+    }
+
+
+def _outbox(config: RunnableConfig) -> Outbox | None:
+    return config.get("configurable", {}).get(OUTBOX)
+
+
+def _stream(config: RunnableConfig) -> Stream:
+    return reads.stream_of(config)
+
+
+def _after(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
+    thread, namespace = reads.stream_of(config)
+    return reads.config_of(thread, namespace, checkpoint["id"])

@@ -1,0 +1,149 @@
+"""How a run changes hands, ends from outside, and has an unknown action settled: each one transaction."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from engine.errors import InputError, RunBusy
+from engine.ports import Taken
+from engine.records import CallRecord, PayloadRecord, RunRecord, RunStatus, StepRecord
+from engine.store import tables
+from engine.store.lease import Lease, is_alive, lock_run, touch_run
+from engine.store.statements import Kind, payload_row, statements
+
+_CUT = "the process that ran it ended while this call was in flight"
+_OVER = {RunStatus.SUCCEEDED: "has succeeded", RunStatus.BLOCKED: "was blocked by a guardrail"}
+
+
+def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, force: bool) -> Taken:
+    """Take a run that is not finished, under a new fence; calls that were in flight become unknown.
+
+    Raises:
+        InputError: the run has come to its end.
+        RunBusy: a living process has it, and `force` was not said.
+    """
+    row = lock_run(connection, run_id)
+    status = RunStatus(row.status)
+    if status in _OVER:
+        raise InputError(f"the run {run_id} {_OVER[status]}: there is nothing left to resume")
+    if status is RunStatus.RUNNING and not force and is_alive(connection, row.worker_id):
+        raise RunBusy(f"the run {run_id} is running in another process: wait for it, or `flowledger cancel {run_id}`")
+    lease.begin(connection)
+    worked = row.duration_ns or 0
+    if status is RunStatus.RUNNING:
+        worked += _worked_since_claim(connection, row)
+    _cut_calls(connection, run_id)
+    touch_run(
+        connection,
+        run_id,
+        status=RunStatus.RUNNING,
+        fence=row.fence + 1,
+        worker_id=lease.worker_id,
+        claimed_at=now,
+        duration_ns=worked,
+        ended_at=None,
+        cancel_requested_at=None,
+        error_type=None,
+        error_message=None,
+        error_node=None,
+    )
+    record = records_of(RunRecord, [lock_run(connection, run_id)])[0]
+    steps = select(tables.steps).where(tables.steps.c.run_id == run_id).order_by(tables.steps.c.seq)
+    calls = select(tables.calls).where(tables.calls.c.run_id == run_id).order_by(tables.calls.c.started_at)
+    return Taken(
+        record,
+        records_of(StepRecord, connection.execute(steps).all()),
+        records_of(CallRecord, connection.execute(calls).all()),
+    )
+
+
+def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
+    """Ask a run's process to end it, or end it here where that process is gone; say whether it has ended.
+
+    Raises:
+        InputError: the run has ended already.
+    """
+    row = lock_run(connection, run_id)
+    if row.status != RunStatus.RUNNING:
+        raise InputError(f"the run {run_id} is not running: it is {row.status}")
+    if is_alive(connection, row.worker_id):
+        touch_run(connection, run_id, cancel_requested_at=now)
+        return False
+    worked = (row.duration_ns or 0) + _worked_since_claim(connection, row)
+    _cut_calls(connection, run_id)
+    touch_run(
+        connection,
+        run_id,
+        status=RunStatus.CANCELLED,
+        fence=row.fence + 1,
+        ended_at=now,
+        duration_ns=worked,
+        cancel_requested_at=now,
+    )
+    return True
+
+
+def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[PayloadRecord] | None) -> CallRecord:
+    """Settle an action whose outcome is unknown: it was done and answered so, or was not done and may be tried again.
+
+    Raises:
+        InputError: the run has no such call, it is not unknown, or the run is running.
+        RunBusy: the run is running.
+    """
+    row = lock_run(connection, run_id)
+    if row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id):
+        raise RunBusy(f"the run {run_id} is running: an action of it can be settled when it has stopped")
+    _cut_calls(connection, run_id)
+    table = tables.calls
+    mine = select(table).where(table.c.run_id == run_id)
+    unknown = records_of(
+        CallRecord,
+        connection.execute(mine.where((table.c.status == "unknown") & table.c.tool_effect.is_not(None))).all(),
+    )
+    found = [
+        call for call in unknown if call_id and (call.call_id.startswith(call_id) or call.call_id.endswith(call_id))
+    ]
+    if len(found) != 1:
+        open_ones = ", ".join(f"{call.call_id} ({call.tool_name})" for call in unknown) or "none"
+        what = "several fit" if found else "none is"
+        raise InputError(f"{what} {call_id!r}: the calls of {run_id} whose outcome is unknown are {open_ones}")
+    call = found[0]
+    settled: dict[str, Any] = {"status": "failed", "resolution": "retry"}
+    if answer is not None:
+        rows = [payload_row(payload) for payload in answer]
+        connection.execute(statements(is_sqlite=connection.dialect.name == "sqlite")[Kind.PAYLOAD], rows)
+        settled = {"status": "ok", "resolution": "done", "response_payload": answer[-1].sha256}
+    connection.execute(update(table).where(table.c.call_id == call.call_id).values(**settled))
+    return call
+
+
+def records_of(record: type[Any], rows: Sequence[Any]) -> list[Any]:
+    """Turn rows into records of a class."""
+    names = [one.name for one in fields(record)]
+    found = [record(**{name: getattr(row, name) for name in names}) for row in rows]
+    for one in found:
+        if isinstance(one, RunRecord):
+            one.status = RunStatus(one.status)
+    return found
+
+
+def _cut_calls(connection: Connection, run_id: str) -> None:
+    """Flag what was in flight when a process ended; its charge stays what was reserved for it."""
+    table = tables.calls
+    cut = update(table).where(table.c.run_id == run_id, table.c.status == "in_flight")
+    connection.execute(cut.values(status="unknown", error_type="ProcessEnded", error_message=_CUT))
+
+
+def _worked_since_claim(connection: Connection, row: Any) -> int:
+    """Give the nanoseconds from when a process took a run to the last thing it wrote of it."""
+    if row.claimed_at is None:
+        return 0
+    last: datetime = row.claimed_at
+    for table in (tables.steps, tables.calls):
+        query = select(table.c.started_at, table.c.duration_ns).where(table.c.run_id == row.run_id)
+        for started_at, duration_ns in connection.execute(query):
+            last = max(last, started_at + timedelta(microseconds=(duration_ns or 0) / 1000))
+    return int((last - row.claimed_at).total_seconds() * 1e9)

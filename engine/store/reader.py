@@ -1,0 +1,69 @@
+"""Reads over connections that write nothing, after all that was submitted before."""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+from sqlalchemy.exc import SQLAlchemyError
+
+from engine.payloads import references_in
+from engine.store import tables
+from engine.store.database import Database
+from engine.store.writer import Writer
+
+Read = TypeVar("Read")
+_AT_ONCE = 500  # addresses in one question
+
+
+class Reader:
+    """Asks questions of the database; what this process has written before is always seen."""
+
+    def __init__(self, database: Database, writer: Writer) -> None:
+        self._database = database
+        self._writer = writer
+
+    async def read(self, question: Callable[[Connection], Read]) -> Read:
+        """Ask a question.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        if not self._writer.is_idle:
+            await self._writer.commit()
+        if self._database.is_sqlite:
+            return self._ask(question)  # a file that this machine has is read faster than a thread is woken
+        return await asyncio.to_thread(self._ask, question)
+
+    def read_now(self, question: Callable[[Connection], Read]) -> Read:
+        """Ask a question from a thread that may wait."""
+        if not self._writer.is_idle:
+            self._writer.commit_now()
+        return self._ask(question)
+
+    def _ask(self, question: Callable[[Connection], Read]) -> Read:
+        try:
+            with self._database.engine.connect() as connection:
+                return question(connection)
+        except SQLAlchemyError as error:
+            raise self._database.error(error) from error
+
+
+def contents_at(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
+    """Give the content at addresses and at every address that these refer to."""
+    table = tables.payloads
+    found: dict[str, str] = {}
+    wanted = set(addresses)
+    while wanted:
+        some = sorted(wanted)[:_AT_ONCE]
+        query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(some))
+        fresh = {row.sha256: _plain(row.encoding, row.content) for row in connection.execute(query)}
+        found |= fresh
+        wanted -= set(some)
+        wanted |= {address for text in fresh.values() for address in references_in(text)} - found.keys()
+    return found
+
+
+def _plain(encoding: str, content: bytes) -> str:
+    return (zlib.decompress(content) if encoding == "zlib" else content).decode(errors="surrogatepass")

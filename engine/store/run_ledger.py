@@ -1,0 +1,139 @@
+"""The ledger as a run sees it: it begins, writes under its fence, changes hands and ends."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Literal
+
+from engine.errors import StoreError
+from engine.outbox import Outbox
+from engine.payloads import pack, unpack
+from engine.ports import Taken
+from engine.records import CallRecord, Record, RunRecord, RunStatus
+from engine.store import hands
+from engine.store.checkpoints import Checkpoints
+from engine.store.database import Database
+from engine.store.lease import Lease
+from engine.store.reader import Reader, contents_at
+from engine.store.statements import Kind, Row, finished_run
+from engine.store.writer import Writer
+
+KeepCheckpoints = Literal["unfinished", "all"]
+_ENDED = (Kind.ENDED_WRITES, Kind.ENDED_CHECKPOINTS, Kind.ENDED_STREAM)
+
+
+class RunLedger:
+    """Implements the port `Ledger` on a database.
+
+    Args:
+        keep: whether the checkpoints of a run that has succeeded are kept; the ledger always is.
+    """
+
+    def __init__(self, database: Database, *, keep: KeepCheckpoints = "unfinished") -> None:
+        self.database = database
+        self._keep: KeepCheckpoints = keep
+        self._lease = Lease(is_sqlite=database.is_sqlite)
+        self._writer = Writer(database, self._lease)
+        self._reader = Reader(database, self._writer)
+        self.checkpoints = Checkpoints(self._writer, self._reader)
+
+    @property
+    def worker_id(self) -> str:
+        """Names this process as a worker."""
+        return self._lease.worker_id
+
+    def submit(self, records: Iterable[Record]) -> None:
+        """Queue records that belong to no run in progress; returns at once."""
+        self._writer.submit(records)
+
+    async def commit(self, records: Iterable[Record] = ()) -> None:
+        """Queue such records and wait until they and everything before are durable.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        await self._writer.commit(records)
+
+    async def admit(self, record: RunRecord, outbox: Outbox, cancel: Callable[[], None]) -> None:
+        """Write down that a run begins, with all that its outbox holds; from now on this process has it.
+
+        Raises:
+            StoreError: the database refused; the run has not begun.
+        """
+        record.worker_id, record.fence = self.worker_id, outbox.fence
+        self._lease.hold(record.run_id, cancel)
+        try:
+            await self._writer.commit([record, *outbox.take_all()], outbox.key)
+        except BaseException:
+            self._lease.release(record.run_id)
+            raise
+
+    async def write(self, outbox: Outbox) -> None:
+        """Write what is true of a run by now, and wait until it is durable.
+
+        Raises:
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused.
+        """
+        await self._writer.commit(outbox.take(), outbox.key)
+
+    async def finish(self, record: RunRecord, outbox: Outbox) -> None:
+        """Write how a run ended, with all that its outbox holds; this process has it no longer.
+
+        Raises:
+            LeaseLost: the run has gone to another process.
+            StoreError: the database refused.
+        """
+        rows: list[Any] = [*outbox.take_all(), finished_run(record)]
+        if record.status is RunStatus.SUCCEEDED and self._keep == "unfinished":
+            rows += [Row(kind, {}, (record.run_id, "")) for kind in _ENDED]
+        try:
+            await self._writer.commit(rows, outbox.key)
+        finally:
+            self._lease.release(record.run_id)
+
+    async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
+        """Take a run that is not finished, to go on with it here.
+
+        Raises:
+            InputError: the run has come to its end.
+            RunBusy: a living process has it, and `force` was not said.
+            StoreError: the database refused.
+        """
+        taken = await self._writer.do(lambda connection: hands.take(connection, run_id, self._lease, now, force=force))
+        self._lease.hold(run_id, cancel)
+        return taken
+
+    async def cancel(self, run_id: str, now: datetime) -> bool:
+        """Ask for the end of a run; say whether it has ended, since nobody has it.
+
+        Raises:
+            InputError: the run is not running.
+        """
+        return await self._writer.do(lambda connection: hands.cancel(connection, run_id, now))
+
+    async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
+        """Settle an action whose outcome is unknown.
+
+        Args:
+            run_id: the run.
+            call_id: the call, or a beginning or end of its id.
+            done: whether it was done; if not, the run does it when it goes on.
+            answer: what it answered, JSON.
+
+        Raises:
+            InputError: the run has no such call, or its outcome is known.
+            RunBusy: the run is running.
+        """
+        payloads = pack(answer)[1] if done else None
+        return await self._writer.do(lambda connection: hands.resolve(connection, run_id, call_id, payloads))
+
+    async def value(self, sha256: str) -> Any:
+        """Give the JSON value at an address.
+
+        Raises:
+            StoreError: it is not there.
+        """
+        contents = await self._reader.read(lambda connection: contents_at(connection, [sha256]))
+        if sha256 not in contents:
+            raise StoreError(f"the payload {sha256} is not in the database {self.database.safe_url}: restore it")
+        return unpack(sha256, contents.__getitem__)

@@ -1,0 +1,91 @@
+"""Transactions that outlive a locked file, a cut connection and a server that restarts, for a bounded while."""
+
+import contextlib
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+
+from engine.crash_points import reach
+from engine.store.database import Database
+
+Result = TypeVar("Result")
+
+_LOCKED_WAITS = (0.05, 0.2, 1.0)  # seconds between attempts at a locked file, after SQLite's own waiting
+_LOST_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # the same for a server that has gone; it may restart
+_TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+
+
+class Transactions:
+    """Runs transactions over one connection, which is made anew when it was lost."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    def run(self, work: Callable[[Connection], Result], *, repeatable: bool) -> Result:
+        """Do some work in a transaction; where it was cut off, do it again.
+
+        Args:
+            work: what is done over the connection; it must be able to run more than once.
+            repeatable: whether committing it twice is the same as once. If not, a commit whose answer was lost is
+                asked about before the work is done again.
+
+        Raises:
+            SQLAlchemyError: the database refused, or was away for too long.
+        """
+        waits = iter(_LOCKED_WAITS if self._database.is_sqlite else _LOST_WAITS)
+        asks = not (repeatable or self._database.is_sqlite)
+        done: tuple[Result, str] | None = None  # what was done, in the transaction of which number
+        while True:
+            try:
+                connection = self._connected()
+                if done is not None and _has_committed(connection, done[1]):
+                    return done[0]
+                done = None
+                with connection.begin() as transaction:
+                    result = work(connection)
+                    if asks:
+                        done = result, str(connection.scalar(text("SELECT CAST(pg_current_xact_id() AS text)")))
+                    reach("before commit")
+                    transaction.commit()
+                reach("after commit")
+                return result
+            except DBAPIError as error:
+                self.disconnect()
+                wait = next(waits, None)
+                if wait is None or not self._may_pass(error):
+                    raise
+                time.sleep(wait)
+            except BaseException:
+                self.disconnect()
+                raise
+
+    def disconnect(self) -> None:
+        """Let the connection go; the next transaction makes a new one."""
+        if self._connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                self._connection.close()
+        self._connection = None
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            self._connection = self._database.engine.connect().execution_options(writes=True)
+        return self._connection
+
+    def _may_pass(self, error: DBAPIError) -> bool:
+        if self._database.is_sqlite:
+            return isinstance(error, OperationalError) and "locked" in str(error)
+        lost = error.connection_invalidated or isinstance(error, OperationalError)
+        return lost or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+
+
+def _has_committed(connection: Connection, number: str) -> bool:
+    """Ask PostgreSQL whether a transaction whose end nobody heard of was committed; one in progress is waited for."""
+    with connection.begin():
+        status = connection.scalar(text("SELECT pg_xact_status(CAST(:number AS xid8))"), {"number": number})
+    if status == "in progress":
+        raise OperationalError("the transaction is still in progress", None, Exception("in progress"))
+    return status == "committed"
