@@ -1,6 +1,6 @@
 """What one run has to write: facts that are true by themselves, and steps that commit with what they wrote."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ class Staged:
 
     task: str
     checkpoint: str
-    rows: list[Any]
+    rows: Callable[[], list[Any]]
 
 
 @dataclass(slots=True)
@@ -31,6 +31,8 @@ class Outbox:
         is_new: whether the run has no checkpoint yet.
         staged: what tasks wrote lately.
         stored: checkpoints for which something that tasks wrote is stored.
+        has_blobs: whether a checkpoint may hold what is not JSON.
+        values: the channels of the run's last checkpoint.
         channels: how each channel's latest value was encoded, by namespace and name.
     """
 
@@ -41,6 +43,8 @@ class Outbox:
     steps: dict[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     staged: list[Staged] = field(default_factory=list[Staged])
     stored: set[str] = field(default_factory=set[str])
+    has_blobs: bool = False
+    values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     channels: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict[tuple[str, str], tuple[int, Any]])
     _packer: Packer = field(default_factory=Packer)
 
@@ -50,7 +54,17 @@ class Outbox:
         return self.run_id, self.fence
 
     def keep(self, value: Any) -> str:
-        """Pack a JSON value and give its address.
+        """Give what stands for a JSON value in a column, and keep the payloads that it needs.
+
+        Raises:
+            TypeError, ValueError: the value is not JSON.
+        """
+        name, payloads = self._packer.name(value)
+        self.facts.extend(payloads)
+        return name
+
+    def pack(self, value: Any) -> str:
+        """Keep a JSON value as a payload, however short, and give its address.
 
         Raises:
             TypeError, ValueError: the value is not JSON.

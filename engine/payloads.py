@@ -11,11 +11,15 @@ from engine.records import PayloadRecord
 
 LONG = 512
 """Texts of more characters than this become payloads of their own."""
+SHORT = 160
+"""JSON of at most this many characters stands where it is named, in place of the address of a payload."""
 
 _MANY = 16  # a list of as many items is remembered, so that its growth is written and not the whole again
 _DEEPEST = 64  # how often a list may be written as the growth of another, until it is written whole
 _MOST_REMEMBERED = 4096
 _REFERENCE, _GROWN, _LITERAL = "$payload", "$grown", "$literal"
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+_PLAIN = frozenset({type(None), bool, int, float})
 _MARKS = frozenset({_REFERENCE, _GROWN, _LITERAL})
 
 
@@ -26,7 +30,7 @@ def canonical(value: Any) -> str:
         ValueError: the value holds NaN or infinity, or holds itself.
         TypeError: the value is not JSON.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encode(value)
 
 
 def digest(value: Any) -> str:
@@ -68,8 +72,19 @@ class Packer:
             TypeError: the value is not JSON.
         """
         fresh: list[PayloadRecord] = []
-        text = canonical(value) if _is_plain(value) else canonical(self._reduced(value, fresh, inside=False))
+        text = canonical(self._reduced(value, fresh, inside=False))
         return self._give(text, fresh), fresh
+
+    def name(self, value: Any) -> tuple[str, list[PayloadRecord]]:
+        """Give what stands for a value in a column: its JSON where that is short, else its address; and new payloads.
+
+        Raises:
+            ValueError: the value holds NaN or infinity, or holds itself.
+            TypeError: the value is not JSON.
+        """
+        fresh: list[PayloadRecord] = []
+        text = canonical(self._reduced(value, fresh, inside=False))
+        return (text if len(text) <= SHORT else self._give(text, fresh)), fresh
 
     def _give(self, text: str, fresh: list[PayloadRecord]) -> str:
         address = _sha256(text)
@@ -82,15 +97,18 @@ class Packer:
 
     def _reduced(self, value: Any, fresh: list[PayloadRecord], *, inside: bool = True) -> Any:
         """Give a value with its long texts and lists replaced by where they are."""
-        if isinstance(value, str):
+        kind: type[Any] = type(value)
+        if kind in _PLAIN:
+            return value
+        if kind is str:
             return {_REFERENCE: self._text(value, fresh)} if len(value) > LONG and inside else value
-        if isinstance(value, list | tuple):
+        if kind is list or isinstance(value, list | tuple):
             items = cast("list[Any]", value)
             if len(items) >= _MANY:
                 whole = self._list(items, fresh)
                 return {_REFERENCE: self._give(canonical(whole), fresh)} if inside else whole
             return [self._reduced(inner, fresh) for inner in items]
-        if isinstance(value, Mapping):
+        if kind is dict or isinstance(value, Mapping):
             fields = cast("Mapping[Any, Any]", value)
             plain = {key: self._reduced(inner, fresh) for key, inner in fields.items()}
             return {_LITERAL: plain} if _MARKS & plain.keys() else plain
@@ -122,14 +140,21 @@ class Packer:
         return reduced
 
 
-def _is_plain(value: Any) -> bool:
-    """Say whether a value is too simple to hold anything that is stored apart."""
-    return value is None or isinstance(value, bool | int | float)
+def is_address(name: str) -> bool:
+    """Say whether what stands in a column is the address of a payload, and not JSON."""
+    return len(name) == 64 and name[0] not in '{["-' and not name.isdecimal()
+
+
+def addresses_in(name: str | None) -> set[str]:
+    """Give the addresses that what stands in a column refers to directly."""
+    if name is None:
+        return set()
+    return {name} if is_address(name) else references_in(name)
 
 
 def unpack(sha256: str, read: Callable[[str], str]) -> Any:
-    """Give the value at an address; `read` gives the content at an address."""
-    return _resolved(json.loads(read(sha256)), read)
+    """Give the value at an address, or of the JSON in its place; `read` gives the content at an address."""
+    return _resolved(json.loads(read(sha256) if is_address(sha256) else sha256), read)
 
 
 def references_in(content: str) -> set[str]:

@@ -92,8 +92,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def value(self, sha256: str) -> Any:
-        """Give the JSON value at an address.
+    async def value(self, name: str) -> Any:
+        """Give the JSON value that a column names, by its address or in place.
 
         Raises:
             StoreError: it is not there.

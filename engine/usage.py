@@ -158,6 +158,15 @@ class Account:
                 )
         self._add(reserved=amount)
 
+    def spend(self, amount: Amount) -> None:
+        """Reserve an amount and settle it at once.
+
+        Raises:
+            BudgetExceeded: the amount does not fit.
+        """
+        self.reserve(amount)
+        self.settle(amount, amount)
+
     def settle(self, reservation: Amount, spent: Amount) -> None:
         """Replace a reservation by what was really spent."""
         self._add(reserved=Amount() - reservation, settled=spent)

@@ -98,7 +98,7 @@ class Run:
             self.listener(event)
 
     def keep(self, value: Any) -> str:
-        """Queue a JSON value for the ledger and give its address."""
+        """Queue a JSON value for the ledger and give what stands for it in a column."""
         return self.outbox.keep(value)
 
     def write(self, records: Iterable[Record]) -> None:

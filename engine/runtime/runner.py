@@ -138,7 +138,7 @@ class Runner:
         await self._see_to_waiting_nodes(workflow, run_id)
         cancel = Cancellation()
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
-        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False)
+        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_blobs=True)
         taken.record.version = workflow.version
         run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
         return await self._supervise(run, partial(self._onwards, run), cancel)
@@ -233,7 +233,9 @@ class Runner:
     async def _onwards(self, run: Run) -> Mapping[str, Any]:
         """Run the graph from the last checkpoint; a run that has none yet starts from its input."""
         config = self._config(run)
-        if await self.ledger.checkpoints.aget_tuple(config) is not None:
+        found = await self.ledger.checkpoints.aget_tuple(config)
+        if found is not None:
+            run.outbox.values = found.checkpoint["channel_values"]
             return await self._through_graph(run, None)
         address = run.record.input_payload
         entered: Mapping[str, Any] = {} if address is None else await self.ledger.value(address)
@@ -244,13 +246,14 @@ class Runner:
         """Run the graph, from a state or from its checkpoint, and guard what it returns."""
         workflow = run.workflow
         try:
-            values = await self._compile(workflow).graph.ainvoke(
-                state, self._config(run), context=run, durability="sync"
-            )
+            graph = self._compile(workflow).graph
+            async for _ in graph.astream(state, self._config(run), context=run, durability="sync", stream_mode=[]):
+                pass  # nothing is streamed: what the run came to is in its last checkpoint
         except (EngineError, TimeoutError):
             raise
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
+        values = run.outbox.values
         returned = {name: values[name] for name in workflow.output or workflow.state.model_fields}
         if workflow.guard_output:
             returned = dict(await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT))

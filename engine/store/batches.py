@@ -1,20 +1,23 @@
 """A batch becomes a transaction: runs begin, fences are checked, and what is left is written kind after kind."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, insert, text
+from sqlalchemy import Connection, Dialect, insert, text
 
 from engine.errors import LeaseLost
 from engine.records import PayloadRecord, Record, RunRecord
 from engine.store import tables
-from engine.store.statements import KINDS, Kind, Row, cleaned, payload_row, row_maker, run_row, statements
+from engine.store.statements import ENDED, KINDS, FinishedRun, Kind, Row, cleaned, payload_row, prepared
 
-Writable = Record | Row
-_REPEATED = frozenset({Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
-_ENDED = frozenset({Kind.SUPERSEDED_WRITES, Kind.ENDED_WRITES, Kind.ENDED_CHECKPOINTS, Kind.ENDED_STREAM})
+Writable = Record | Row | FinishedRun
+_ROW_BYTES = 512  # about what a row holds
+_REPEATED = frozenset({Kind.RUN, Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
+_ENDED = frozenset(
+    {Kind.SUPERSEDED_WRITES, Kind.ENDED_WRITES, Kind.ENDED_BLOBS, Kind.ENDED_CHECKPOINTS, Kind.ENDED_STREAM}
+)
 
 
 @dataclass(slots=True)
@@ -35,26 +38,26 @@ class Submission:
     @property
     def is_idempotent(self) -> bool:
         """Whether writing it a second time changes nothing."""
-        return not any(isinstance(row, RunRecord) or _kind_of(row) in _REPEATED for row in self.rows)
+        return not any(KINDS.get(type(row)) in _REPEATED for row in self.rows)
 
 
-def size_of(rows: Iterable[Writable]) -> int:
-    """Give about how many bytes rows hold."""
-    return sum(256 + len(row.content) if isinstance(row, PayloadRecord) else 256 + _bytes_in(row) for row in rows)
-
-
-def _bytes_in(row: Writable) -> int:
-    return sum(len(row.values.get(name) or b"") for name in ("state", "value")) if isinstance(row, Row) else 0
+def size_of(rows: Sequence[Writable]) -> int:
+    """Give about how many bytes rows hold; what is large is a payload."""
+    return _ROW_BYTES * len(rows) + sum(len(row.content) for row in rows if type(row) is PayloadRecord)
 
 
 class Batches:
     """Writes batches over a connection whose transaction has begun."""
 
-    def __init__(self, *, is_sqlite: bool) -> None:
-        self._statements = statements(is_sqlite=is_sqlite)
-        self._rows = {record: row_maker(record) for record in KINDS}
-        self._rows[PayloadRecord] = payload_row
-        if is_sqlite:
+    def __init__(self, dialect: Dialect) -> None:
+        self._prepared = prepared(dialect)
+        self._makers: dict[type, Callable[[Any], Sequence[Any]]] = {
+            record: self._prepared[kind].maker() for record, kind in KINDS.items() if record is not PayloadRecord
+        }
+        payload = self._prepared[Kind.PAYLOAD]
+        self._makers[PayloadRecord] = lambda record: payload.of(payload_row(record))
+        self._finished = self._prepared[Kind.FINISHED_RUN].maker(prefix=ENDED)
+        if dialect.name == "sqlite":
             among, lock = "IN (SELECT value FROM json_each(:keys))", ""
         else:  # what is read here must still hold when this commits
             among, lock = "= ANY(SELECT json_array_elements_text(CAST(:keys AS json)))", " ORDER BY run_id FOR SHARE"
@@ -65,18 +68,18 @@ class Batches:
 
     def write(self, connection: Connection, batch: Sequence[Submission], *, clean: bool = False) -> None:
         """Write a batch; submissions under a stale fence are left out and told so."""
-        self._begin_runs(connection, batch, clean=clean)
+        groups: dict[Kind, list[Sequence[Any]]] = {}
+        runs = [self._makers[RunRecord](row) for one in batch for row in one.rows if type(row) is RunRecord]
+        self._execute(connection, Kind.RUN, runs, clean=clean)
         self._check_fences(connection, batch)
-        groups = self._grouped(connection, [one for one in batch if one.error is None])
-        for kind, statement in self._statements.items():
-            rows = groups.get(kind)
-            if rows:
-                connection.execute(statement, [cleaned(row) for row in rows] if clean else rows)
+        self._group(connection, [one for one in batch if one.error is None], groups)
+        for kind in sorted(groups):
+            self._execute(connection, kind, groups[kind], clean=clean)
 
-    def _begin_runs(self, connection: Connection, batch: Sequence[Submission], *, clean: bool) -> None:
-        runs = [run_row(row) for one in batch for row in one.rows if isinstance(row, RunRecord)]
-        if runs:
-            connection.execute(insert(tables.runs), [cleaned(run) for run in runs] if clean else runs)
+    def _execute(self, connection: Connection, kind: Kind, rows: list[Sequence[Any]], *, clean: bool) -> None:
+        if rows:
+            values = [tuple(cleaned(row) if clean else row) for row in rows]
+            connection.exec_driver_sql(self._prepared[kind].sql, values)
 
     def _check_fences(self, connection: Connection, batch: Sequence[Submission]) -> None:
         held = {one.fence[0] for one in batch if one.fence is not None}
@@ -90,41 +93,37 @@ class Batches:
                     f"the run {one.fence[0]} has gone to another process: nothing more of it is written here"
                 )
 
-    def _grouped(self, connection: Connection, batch: Sequence[Submission]) -> Mapping[Kind, list[dict[str, Any]]]:
-        groups: dict[Kind, list[dict[str, Any]]] = {}
+    def _group(
+        self, connection: Connection, batch: Sequence[Submission], groups: dict[Kind, list[Sequence[Any]]]
+    ) -> None:
         numbers = self._stream_numbers(connection, batch)
         for one in batch:
             for row in one.rows:
+                record = type(row)
                 if isinstance(row, Row):
-                    values = row.values
-                    if row.stream is not None:
-                        number = numbers.get(row.stream)
-                        if number is None:
-                            continue  # the end of a stream that never began
-                        values["of_sid" if row.kind in _ENDED else "sid"] = number
-                    groups.setdefault(row.kind, []).append(values)
-                elif not isinstance(row, RunRecord):
-                    kind = type(row)
-                    groups.setdefault(KINDS[kind], []).append(self._rows[kind](row))
-        return groups
+                    number = numbers.get(row.stream)
+                    if number is None:
+                        continue  # the end of a stream that never began
+                    row.values["of_sid" if row.kind in _ENDED else "sid"] = number
+                    groups.setdefault(row.kind, []).append(self._prepared[row.kind].of(row.values))
+                elif isinstance(row, FinishedRun):
+                    groups.setdefault(Kind.FINISHED_RUN, []).append(self._finished(row.record))
+                elif record is not RunRecord:
+                    groups.setdefault(KINDS[record], []).append(self._makers[record](row))
 
     def _stream_numbers(self, connection: Connection, batch: Sequence[Submission]) -> Mapping[tuple[str, str], int]:
         """Give the number of each stream that rows name; streams that are written to for the first time get one."""
-        rows = [row for one in batch for row in one.rows if isinstance(row, Row) and row.stream is not None]
+        rows = [row for one in batch for row in one.rows if isinstance(row, Row)]
         if not rows:
             return {}
-        threads = {"keys": _json({row.stream[0] for row in rows if row.stream})}
+        threads = {"keys": _json({row.stream[0] for row in rows})}
         found = {(row[0], row[1]): row[2] for row in connection.execute(self._streams, threads)}
         fresh = {row.stream for row in rows if row.kind not in _ENDED and row.stream not in found}
         if not fresh:
             return found
-        streams = [{"thread_id": thread, "checkpoint_ns": space} for thread, space in sorted(filter(None, fresh))]
+        streams = [{"thread_id": thread, "checkpoint_ns": space} for thread, space in sorted(fresh)]
         connection.execute(insert(tables.checkpoint_streams), streams)
         return {(row[0], row[1]): row[2] for row in connection.execute(self._streams, threads)}
-
-
-def _kind_of(row: Writable) -> Kind | None:
-    return row.kind if isinstance(row, Row) else KINDS.get(type(row))
 
 
 def _json(keys: Iterable[str]) -> str:

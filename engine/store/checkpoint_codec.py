@@ -43,7 +43,7 @@ class Stored:
     def checkpoint(self, checkpoint_id: str, values: Mapping[str, Any]) -> Checkpoint:
         """Put the checkpoint together."""
         parts = {name: self.skeleton[name] for name in _SKELETON}
-        return cast("Checkpoint", parts | {"id": checkpoint_id, "channel_values": dict(values), "pending_sends": []})
+        return cast("Checkpoint", parts | {"id": checkpoint_id, "channel_values": dict(values)})
 
 
 def checkpoint_rows(
@@ -72,6 +72,8 @@ def checkpoint_rows(
             addresses[channel] = address
             continue
         blobs.append(channel)
+        if outbox is not None:
+            outbox.has_blobs = True
         if channel in new_versions:
             kind, data = serde.dumps_typed(value)
             values = {"channel": channel, "version": version, "type": kind, "value": data}
@@ -165,7 +167,7 @@ def _address(outbox: Outbox, namespace: str, channel: str, version: int, value: 
     if known is not None and known[0] == version:
         return known[1]
     try:
-        address = bytes.fromhex(outbox.keep(value))
+        address = bytes.fromhex(outbox.pack(value))
     except (TypeError, ValueError):
         return None
     outbox.channels[namespace, channel] = (version, address)
@@ -175,7 +177,7 @@ def _address(outbox: Outbox, namespace: str, channel: str, version: int, value: 
 def _encoded(serde: SerializerProtocol, value: Any, outbox: Outbox | None) -> tuple[str, bytes]:
     if outbox is not None and not is_small(value):
         try:
-            return _PAYLOAD, bytes.fromhex(outbox.keep(value))
+            return _PAYLOAD, bytes.fromhex(outbox.pack(value))
         except (TypeError, ValueError):
             pass  # not JSON: an error, an interrupt
     return serde.dumps_typed(value)

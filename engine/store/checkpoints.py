@@ -8,6 +8,7 @@ which then takes all of it along; what nothing follows is flushed at the next tu
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -32,7 +33,7 @@ from engine.store.reader import Reader
 from engine.store.statements import Kind, Row
 from engine.store.writer import Writer
 
-_SECRET_NAMES = ("key", "token", "secret", "password", "authorization", "credential")
+_SECRETS = frozenset({"key", "apikey", "token", "secret", "password", "authorization", "credential", "credentials"})
 Rows = list[Row]  # inside the class `list` is a method, by LangGraph's choice
 _RANDOM_BITS = 24  # versions of a fork differ from those of what it was forked from
 
@@ -104,6 +105,8 @@ class Checkpoints(BaseCheckpointSaver[int]):
             StoreError: the database refused.
         """
         outbox = _outbox(config)
+        if outbox is not None:
+            outbox.values = checkpoint["channel_values"]
         if outbox is None:
             await self._writer.commit(self._rows(config, checkpoint, metadata, new_versions))
         elif metadata.get("source") != "input":  # the ledger has the input of a run
@@ -126,9 +129,9 @@ class Checkpoints(BaseCheckpointSaver[int]):
     ) -> None:
         """Store what a task wrote."""
         outbox = _outbox(config)
-        rows = self._writes(config, writes, task_id, task_path, outbox)
+        rows = partial(self._writes, config, writes, task_id, task_path, outbox)
         if outbox is None:
-            await self._writer.commit(rows)
+            await self._writer.commit(rows())
             return
         outbox.staged.append(Staged(task_id, str(get_checkpoint_id(config)), rows))
         asyncio.get_running_loop().call_soon(self._flush, outbox)
@@ -201,7 +204,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
         outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != parent]
         rows = self._rows(config, checkpoint, metadata, new_versions, outbox)
         if "counters_since_delta_snapshot" in metadata:
-            rows += [row for staged in led_here for row in staged.rows]
+            rows += [row for staged in led_here for row in staged.rows()]
         elif parent in outbox.stored:
             rows.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, _stream(config)))
         records = [*outbox.take(staged.task for staged in led_here), *rows]
@@ -215,7 +218,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
         staged, outbox.staged = outbox.staged, []
         if staged:
             outbox.stored |= {one.checkpoint for one in staged}
-            rows = [row for one in staged for row in one.rows]
+            rows = [row for one in staged for row in one.rows()]
             self._writer.submit([*outbox.take(one.task for one in staged), *rows], outbox.key)
 
     def _rows(
@@ -263,7 +266,7 @@ def _without_secrets(config: RunnableConfig, metadata: CheckpointMetadata) -> di
     return {
         name: value
         for name, value in said.items()
-        if name in metadata or not any(mark in name.lower() for mark in _SECRET_NAMES)
+        if name in metadata or _SECRETS.isdisjoint(name.lower().replace("-", "_").split("_"))
     }
 
 

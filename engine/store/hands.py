@@ -12,7 +12,7 @@ from engine.ports import Taken
 from engine.records import CallRecord, PayloadRecord, RunRecord, RunStatus, StepRecord
 from engine.store import tables
 from engine.store.lease import Lease, is_alive, lock_run, touch_run
-from engine.store.statements import Kind, payload_row, statements
+from engine.store.statements import insert_once, payload_row
 
 _CUT = "the process that ran it ended while this call was in flight"
 _OVER = {RunStatus.SUCCEEDED: "has succeeded", RunStatus.BLOCKED: "was blocked by a guardrail"}
@@ -114,7 +114,7 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
     settled: dict[str, Any] = {"status": "failed", "resolution": "retry"}
     if answer is not None:
         rows = [payload_row(payload) for payload in answer]
-        connection.execute(statements(is_sqlite=connection.dialect.name == "sqlite")[Kind.PAYLOAD], rows)
+        connection.execute(insert_once(tables.payloads, connection.dialect.name), rows)
         settled = {"status": "ok", "resolution": "done", "response_payload": answer[-1].sha256}
     connection.execute(update(table).where(table.c.call_id == call.call_id).values(**settled))
     return call

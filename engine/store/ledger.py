@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Executable, select
 
 from engine.errors import InputError
+from engine.payloads import addresses_in
 from engine.records import CallRecord, PayloadRecord, RunRecord, StepRecord, VerdictRecord
 from engine.store import tables
 from engine.store.hands import records_of
@@ -88,9 +89,9 @@ class SqlLedger(RunLedger):
         found = await self.contents(sha256)
         return PayloadRecord(sha256=sha256, content=found[sha256]) if sha256 in found else None
 
-    async def contents(self, sha256: str) -> dict[str, str]:
-        """Give the content at an address and at every address that it refers to."""
-        return await self.read(lambda connection: contents_at(connection, [sha256]))
+    async def contents(self, name: str) -> dict[str, str]:
+        """Give the content at each address that a column's name of a value refers to, and on from there."""
+        return await self.read(lambda connection: contents_at(connection, addresses_in(name)))
 
     async def read(self, question: Callable[[Connection], Read]) -> Read:
         """Ask a question over a connection that writes nothing, after all that was submitted before.

@@ -1,12 +1,12 @@
 """The ledger as a run sees it: it begins, writes under its fence, changes hands and ends."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal
 
 from engine.errors import StoreError
 from engine.outbox import Outbox
-from engine.payloads import pack, unpack
+from engine.payloads import addresses_in, pack, unpack
 from engine.ports import Taken
 from engine.records import CallRecord, Record, RunRecord, RunStatus
 from engine.store import hands
@@ -14,11 +14,10 @@ from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.lease import Lease
 from engine.store.reader import Reader, contents_at
-from engine.store.statements import Kind, Row, finished_run
+from engine.store.statements import FinishedRun, Kind, Row
 from engine.store.writer import Writer
 
 KeepCheckpoints = Literal["unfinished", "all"]
-_ENDED = (Kind.ENDED_WRITES, Kind.ENDED_CHECKPOINTS, Kind.ENDED_STREAM)
 
 
 class RunLedger:
@@ -83,9 +82,9 @@ class RunLedger:
             LeaseLost: the run has gone to another process.
             StoreError: the database refused.
         """
-        rows: list[Any] = [*outbox.take_all(), finished_run(record)]
+        rows: list[Any] = [*outbox.take_all(), FinishedRun(record)]
         if record.status is RunStatus.SUCCEEDED and self._keep == "unfinished":
-            rows += [Row(kind, {}, (record.run_id, "")) for kind in _ENDED]
+            rows += [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
         try:
             await self._writer.commit(rows, outbox.key)
         finally:
@@ -127,13 +126,27 @@ class RunLedger:
         payloads = pack(answer)[1] if done else None
         return await self._writer.do(lambda connection: hands.resolve(connection, run_id, call_id, payloads))
 
-    async def value(self, sha256: str) -> Any:
-        """Give the JSON value at an address.
+    async def value(self, name: str) -> Any:
+        """Give the JSON value that a column names.
 
         Raises:
             StoreError: it is not there.
         """
-        contents = await self._reader.read(lambda connection: contents_at(connection, [sha256]))
-        if sha256 not in contents:
-            raise StoreError(f"the payload {sha256} is not in the database {self.database.safe_url}: restore it")
-        return unpack(sha256, contents.__getitem__)
+        wanted = addresses_in(name)
+        contents = await self._reader.read(lambda connection: contents_at(connection, wanted)) if wanted else {}
+        try:
+            return unpack(name, contents.__getitem__)
+        except KeyError as error:
+            raise StoreError(
+                f"the payload {error} is not in the database {self.database.safe_url}: restore it from a backup"
+            ) from error
+
+
+def _ended(outbox: Outbox) -> Iterator[Kind]:
+    """Give what there is to delete of a run's checkpoints."""
+    if outbox.stored:
+        yield Kind.ENDED_WRITES
+    if outbox.has_blobs:
+        yield Kind.ENDED_BLOBS
+    yield Kind.ENDED_CHECKPOINTS
+    yield Kind.ENDED_STREAM

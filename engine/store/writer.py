@@ -57,7 +57,7 @@ class Writer:
         self._queued, self._counting = 0, threading.Lock()
         self._room: list[asyncio.Future[None]] = []
         self._lost: dict[str | None, StoreError] = {}
-        self._batches = Batches(is_sqlite=database.is_sqlite)
+        self._batches = Batches(database.engine.dialect)
         self._transactions = Transactions(database)
         self._thread = threading.Thread(target=self._run, name="flowledger-writer", daemon=True)
         self._thread.start()
@@ -166,7 +166,7 @@ class Writer:
 
     def _write(self, batch: Sequence[Submission]) -> None:
         """Write a batch as one transaction; if one row is refused, each submission alone."""
-        again = all(one.is_idempotent for one in batch)
+        again = self._database.is_sqlite or all(one.is_idempotent for one in batch)
         try:
             try:
                 self._transactions.run(lambda connection: self._batches.write(connection, batch), repeatable=again)

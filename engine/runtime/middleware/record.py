@@ -15,8 +15,7 @@ _ONE_STEP = Amount(steps=1)
 async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     """Time the step, keep what it read and wrote, and say how it ended."""
     run, row = step.run, step.record
-    run.account.reserve(_ONE_STEP)
-    run.account.settle(_ONE_STEP, _ONE_STEP)
+    run.account.spend(_ONE_STEP)
     run.record.steps += 1
     run.emit(StepStarted(step.name, row.visit))
     began = run.clock.monotonic_ns()

@@ -37,7 +37,7 @@ async def test_the_input_of_a_run_is_masked_before_anything_sees_it():
         result = await app.run("line", {"question": "my secret is out"})
         assert model.asked[0][0].content == "my [WORD] is out"
         run = await app.ledger.run(result.run_id)
-        assert "secret" not in (await app.ledger.payload(run.input_payload)).content
+        assert "secret" not in str(await app.ledger.value(run.input_payload))
         (verdict,) = await app.ledger.verdicts(result.run_id)
         assert (verdict.guardrail, verdict.stage, verdict.action, verdict.path) == (
             "word",
