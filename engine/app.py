@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
@@ -31,6 +32,7 @@ from engine.store.ledger import SqlLedger
 from engine.store.run_ledger import KeepCheckpoints
 
 DEFAULT_DATABASE = "sqlite:///runs.db"
+_RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
@@ -51,7 +53,8 @@ class App:
         workflows: the workflows, each under a name of its own.
         models: the model of each role: a Model, a LangChain chat model, "provider:model" or "embedded".
         database: where the ledger is: sqlite:///FILE or postgresql://...
-        keep_checkpoints: of the runs that have not succeeded (`unfinished`), or of `all`; the ledger is always kept.
+        keep_checkpoints: the last one of each run that has not succeeded (`unfinished`), or `all`; the ledger is kept
+            always.
         indexer: builds collections of documents for `flowledger index`.
         clock: time, ids and chance; a test brings its own.
 
@@ -153,12 +156,12 @@ class App:
 
         Raises:
             ConfigurationError: there is no such workflow, or a model of it cannot be asked.
-            InputError: the input does not fit the workflow's state.
+            InputError: the input does not fit the workflow's state, or the id is another workflow's or none.
             StoreError: the ledger cannot be written.
         """
-        if run_id is not None and (known := await self._known(run_id)) is not None:
-            return known if known.status in _FINAL else await self.resume(run_id, listener=listener)
         found = self.workflow(workflow)
+        if run_id is not None and (known := await self._known(run_id, workflow)) is not None:
+            return known if known.status in _FINAL else await self.resume(run_id, listener=listener)
         bundle = self._bundle(found)
         origin = Origin(
             tenant=tenant,
@@ -273,12 +276,16 @@ class App:
         if ledger is not None:
             await ledger.close()
 
-    async def _known(self, run_id: str) -> RunResult | None:
+    async def _known(self, run_id: str, workflow: str) -> RunResult | None:
         """Give how a run stands, if there is one of this id."""
+        if not _RUN_ID.fullmatch(run_id):
+            raise InputError(f"the run id {run_id!r} is not one: it has 32 hex digits, as uuid.uuid4().hex has")
         try:
             record = await self.ledger.run(run_id)
         except InputError:
             return None
+        if record.workflow != workflow:
+            raise InputError(f"the run {run_id} is one of {record.workflow!r}, not of {workflow!r}: give it another id")
         output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
         fault = None
         if record.error_type is not None:

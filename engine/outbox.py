@@ -31,6 +31,8 @@ class Outbox:
         is_new: whether the run has no checkpoint yet.
         staged: what tasks wrote lately.
         stored: checkpoints for which something that tasks wrote is stored.
+        held: the rows of a checkpoint that need not be stored unless something comes to depend on it.
+        has_checkpoint: whether one is stored.
         has_blobs: whether a checkpoint may hold what is not JSON.
         values: the channels of the run's last checkpoint.
         channels: how each channel's latest value was encoded, by namespace and name.
@@ -43,6 +45,8 @@ class Outbox:
     steps: dict[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     staged: list[Staged] = field(default_factory=list[Staged])
     stored: set[str] = field(default_factory=set[str])
+    held: list[Any] = field(default_factory=list[Any])
+    has_checkpoint: bool = False
     has_blobs: bool = False
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     channels: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict[tuple[str, str], tuple[int, Any]])
@@ -83,6 +87,12 @@ class Outbox:
         self.facts = []
         taken.extend(self.steps.pop(task) for task in tasks if task in self.steps)
         return taken
+
+    def release(self) -> list[Any]:
+        """Give the rows that were held back; they are to be written now."""
+        held, self.held = self.held, []
+        self.has_checkpoint = self.has_checkpoint or bool(held)
+        return held
 
     def take_all(self) -> list[Record]:
         """Give everything; what the tasks wrote is lost, so the run must have ended."""

@@ -71,8 +71,7 @@ class Packer:
             ValueError: the value holds NaN or infinity, or holds itself.
             TypeError: the value is not JSON.
         """
-        fresh: list[PayloadRecord] = []
-        text = canonical(self._reduced(value, fresh, inside=False))
+        text, fresh = self._written(value)
         return self._give(text, fresh), fresh
 
     def name(self, value: Any) -> tuple[str, list[PayloadRecord]]:
@@ -82,9 +81,17 @@ class Packer:
             ValueError: the value holds NaN or infinity, or holds itself.
             TypeError: the value is not JSON.
         """
-        fresh: list[PayloadRecord] = []
-        text = canonical(self._reduced(value, fresh, inside=False))
+        text, fresh = self._written(value)
         return (text if len(text) <= SHORT else self._give(text, fresh)), fresh
+
+    def _written(self, value: Any) -> tuple[str, list[PayloadRecord]]:
+        """Write a value with references in it, and give the new payloads that these refer to."""
+        fresh: list[PayloadRecord] = []
+        try:
+            return canonical(self._reduced(value, fresh, inside=False)), fresh
+        except BaseException:
+            self._given -= {payload.sha256 for payload in fresh}  # nobody gets them, so they were not given
+            raise
 
     def _give(self, text: str, fresh: list[PayloadRecord]) -> str:
         address = _sha256(text)
@@ -97,7 +104,7 @@ class Packer:
 
     def _reduced(self, value: Any, fresh: list[PayloadRecord], *, inside: bool = True) -> Any:
         """Give a value with its long texts and lists replaced by where they are."""
-        kind: type[Any] = type(value)
+        kind = cast("type[Any]", type(value))
         if kind in _PLAIN:
             return value
         if kind is str:

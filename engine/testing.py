@@ -1,10 +1,16 @@
-"""A kit for testing workflows: a clock that stands still, models that say what they are told, tools that misbehave.
+"""A kit for testing workflows: a clock that stands still, models that say what they are told, processes that die.
 
 Everything here works without a network, without sleeping and without patching.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import inspect
+import multiprocessing
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -14,6 +20,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, Tool
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from pydantic import Field, PrivateAttr
+
+from engine.crash_points import POINTS, listen
+
+CRASH_POINTS = POINTS
+"""Where a process can be killed: "before commit", "after commit", "before send", "after answer"."""
 
 Said = str | BaseException | dict[str, Any] | Callable[[Sequence[BaseMessage]], Any]
 """What a scripted model does next: say a text, raise, give an object, or ask a function."""
@@ -169,3 +180,70 @@ def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
                 chunk_position="last" if last else None,
             )
         )
+
+
+def kill_at(point: str, number: int = 1) -> None:
+    """Have this process killed, as by the kernel, when it reaches a crash point for the so-manieth time from now on.
+
+    What dies "before send" has sent nothing; what dies "after answer" has its answer, and has not written it.
+
+    Raises:
+        ValueError: there is no such point.
+    """
+    if point not in POINTS:
+        raise ValueError(f"there is no crash point {point!r}; they are {', '.join(POINTS)}")
+    reached = 0
+
+    def hear(heard: str, *_: Any) -> None:
+        nonlocal reached
+        reached += heard == point
+        if reached == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    listen(hear)
+
+
+@contextmanager
+def reached_points() -> Generator[Counter[str]]:
+    """Count how often this process reaches each crash point meanwhile, so that a test can kill at every one."""
+    reached: Counter[str] = Counter()
+
+    def hear(point: str, *_: Any) -> None:
+        reached[point] += 1
+
+    stop = listen(hear)
+    try:
+        yield reached
+    finally:
+        stop()
+
+
+def killed(work: Callable[..., Any], *arguments: Any, at: str, number: int = 1) -> bool:
+    """Do some work in a process of its own, killed at a crash point; say whether it was. For Linux and macOS.
+
+    Args:
+        work: a function of a module, async or not; a workflow that it runs can then be resumed here.
+        arguments: what it is given; they must be picklable.
+        at: the point.
+        number: how often it is reached until then; a process that does not reach it ends by itself.
+
+    Raises:
+        RuntimeError: the work raised.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["engine.app", work.__module__])  # what is imported once is forked from then on
+    process = context.Process(target=_work_and_die, args=(at, number, work, arguments))
+    process.start()
+    process.join()
+    code = process.exitcode or 0
+    process.close()
+    if code > 0:
+        raise RuntimeError(f"{work.__qualname__} raised, and its process ended with the exit code {code}")
+    return code != 0
+
+
+def _work_and_die(point: str, number: int, work: Callable[..., Any], arguments: Sequence[Any]) -> None:
+    kill_at(point, number)
+    result = work(*arguments)
+    if inspect.iscoroutine(result):
+        asyncio.run(result)

@@ -1,16 +1,18 @@
-"""flowledger db: where the ledger is, and its schema."""
+"""flowledger db: where the ledger is, its schema, and what of it need not be kept."""
 
 import json
 
 import typer
 
+from engine.cli import prune
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption
 from engine.cli.render import console
 from engine.store import schema
 from engine.store.database import Database
 
-commands = typer.Typer(help="Where the ledger is, and its schema.", no_args_is_help=True)
+commands = typer.Typer(help="Where the ledger is, its schema, and what of it need not be kept.", no_args_is_help=True)
+commands.command("prune")(prune.prune)
 
 
 @commands.command("status")

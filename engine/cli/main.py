@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import check, cost, db, index, recover, run, runs
+from engine.cli import chaos, check, cost, db, index, recover, run, runs
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
@@ -37,6 +37,7 @@ cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
+cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
 cli.add_typer(db.commands, name="db")
 

@@ -41,10 +41,10 @@ def parse_since(text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     number, unit = text.strip()[:-1], text.strip()[-1:]
-    if unit in _UNITS and number.isdecimal() and len(number) <= 6:
-        return now - timedelta(**{_UNITS[unit]: int(number)})
     try:
+        if unit in _UNITS and number.isdecimal() and len(number) <= 6:
+            return now - timedelta(**{_UNITS[unit]: int(number)})
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError(f"--since {text!r} is neither a span like 12h or 7d nor a date like 2026-01-31") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -42,7 +42,7 @@ def run(
     Example: flowledger run answer-docs question="How are budgets enforced?" --json
     """
     loaded = load_app(app, database)
-    given = _input_of(loaded.workflow(workflow), values or [], input_file)
+    given = input_of(loaded.workflow(workflow), values or [], input_file)
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
     try:
@@ -65,7 +65,7 @@ async def _run(
         return await app.run(workflow, given, tenant=tenant, user=user, listener=listening)
 
 
-def _input_of(workflow: Workflow, values: Sequence[str], input_file: str | None) -> dict[str, Any]:
+def input_of(workflow: Workflow, values: Sequence[str], input_file: str | None) -> dict[str, Any]:
     """Put the input together: the file first, fields given on the command line over it."""
     given = _from_file(input_file) if input_file else {}
     fields = fields_of(workflow.state)

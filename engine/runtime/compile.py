@@ -97,7 +97,7 @@ def _add_counts(old: Mapping[str, int] | None, new: Mapping[str, int] | None) ->
 def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., Any]:
     ways_in = workflow.graph.joins.get(name, 0)
     joins = workflow.graph.joins
-    reads, kind = node.reads, node.kind
+    reads, writes, kind = node.reads, frozenset(node.writes), node.kind
 
     async def visit(state: dict[str, Any], runtime: Runtime[Run]) -> Command[Any] | None:
         run, counts = runtime.context, cast("Mapping[str, int]", state.get(COUNTS) or {})
@@ -121,6 +121,7 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
             ),
             state=state,
             inputs={field: state.get(field) for field in reads},
+            writes=writes,
             task_id=cast("ExecutionInfo", runtime.execution_info).task_id,
             began_at=run.journal.began(step_id, now),
         )

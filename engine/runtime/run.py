@@ -159,6 +159,7 @@ class Step:
     record: StepRecord
     state: Mapping[str, Any]
     inputs: Mapping[str, Any]
+    writes: frozenset[str]
     task_id: str
     began_at: datetime
     goto: tuple[str, ...] = ()

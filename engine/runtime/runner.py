@@ -138,7 +138,7 @@ class Runner:
         await self._see_to_waiting_nodes(workflow, run_id)
         cancel = Cancellation()
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
-        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_blobs=True)
+        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_checkpoint=True, has_blobs=True)
         taken.record.version = workflow.version
         run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
         return await self._supervise(run, partial(self._onwards, run), cancel)

@@ -1,22 +1,36 @@
 """A batch becomes a transaction: runs begin, fences are checked, and what is left is written kind after kind."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Connection, Dialect, insert, text
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LeaseLost
 from engine.records import PayloadRecord, Record, RunRecord
-from engine.store import tables
 from engine.store.statements import ENDED, KINDS, FinishedRun, Kind, Row, cleaned, payload_row, prepared
 
+Stream = tuple[str, str]
 Writable = Record | Row | FinishedRun
+_OF_JSON_SQLITE = "IN (SELECT value FROM json_each(?))"
+_OF_JSON_POSTGRES = "= ANY(SELECT json_array_elements_text(%s::json))"
+_NAMED_SQLITE = "SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"
+_NAMED_POSTGRES = "SELECT * FROM unnest(%s::text[], %s::text[])"
+_MOST_REMEMBERED = 10_000  # streams
 _ROW_BYTES = 512  # about what a row holds
 _REPEATED = frozenset({Kind.RUN, Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
 _ENDED = frozenset(
-    {Kind.SUPERSEDED_WRITES, Kind.ENDED_WRITES, Kind.ENDED_BLOBS, Kind.ENDED_CHECKPOINTS, Kind.ENDED_STREAM}
+    {
+        Kind.SUPERSEDED_CHECKPOINT,
+        Kind.SUPERSEDED_WRITES,
+        Kind.ENDED_WRITES,
+        Kind.ENDED_BLOBS,
+        Kind.ENDED_CHECKPOINTS,
+        Kind.ENDED_STREAM,
+    }
 )
 
 
@@ -57,35 +71,71 @@ class Batches:
         payload = self._prepared[Kind.PAYLOAD]
         self._makers[PayloadRecord] = lambda record: payload.of(payload_row(record))
         self._finished = self._prepared[Kind.FINISHED_RUN].maker(prefix=ENDED)
-        if dialect.name == "sqlite":
-            among, lock = "IN (SELECT value FROM json_each(:keys))", ""
-        else:  # what is read here must still hold when this commits
-            among, lock = "= ANY(SELECT json_array_elements_text(CAST(:keys AS json)))", " ORDER BY run_id FOR SHARE"
-        self._fences = text(f"SELECT run_id, fence FROM runs WHERE run_id {among}{lock}")  # noqa: S608 - no user text
-        self._streams = text(
-            f"SELECT thread_id, checkpoint_ns, sid FROM checkpoint_streams WHERE thread_id {among}"  # noqa: S608
+        self._is_sqlite = dialect.name == "sqlite"
+        among = _OF_JSON_SQLITE if self._is_sqlite else _OF_JSON_POSTGRES
+        lock = "" if self._is_sqlite else " ORDER BY run_id FOR SHARE"  # it must still hold when this commits
+        self._fences = f"SELECT run_id, fence FROM runs WHERE run_id {among}{lock}"  # noqa: S608 - no user text
+        self._streams = f"SELECT thread_id, checkpoint_ns, sid FROM checkpoint_streams WHERE thread_id {among}"  # noqa: S608
+        self._begin_streams = (
+            "INSERT INTO checkpoint_streams (thread_id, checkpoint_ns) "
+            f"{_NAMED_SQLITE if self._is_sqlite else _NAMED_POSTGRES} "
+            "ON CONFLICT (thread_id, checkpoint_ns) DO UPDATE SET thread_id = excluded.thread_id "
+            "RETURNING thread_id, checkpoint_ns, sid"
         )
+        self._numbers: dict[Stream, int] = {}
+        self._learnt: dict[Stream, int] = {}
 
     def write(self, connection: Connection, batch: Sequence[Submission], *, clean: bool = False) -> None:
         """Write a batch; submissions under a stale fence are left out and told so."""
-        groups: dict[Kind, list[Sequence[Any]]] = {}
-        runs = [self._makers[RunRecord](row) for one in batch for row in one.rows if type(row) is RunRecord]
-        self._execute(connection, Kind.RUN, runs, clean=clean)
-        self._check_fences(connection, batch)
-        self._group(connection, [one for one in batch if one.error is None], groups)
-        for kind in sorted(groups):
-            self._execute(connection, kind, groups[kind], clean=clean)
+        self._learnt = {}
+        with self._driver(connection) as cursor:
+            runs = [self._makers[RunRecord](row) for one in batch for row in one.rows if type(row) is RunRecord]
+            self._execute(cursor, Kind.RUN, runs, clean=clean)
+            self._check_fences(cursor, batch)
+            groups = self._grouped(cursor, [one for one in batch if one.error is None])
+            for kind in sorted(groups):
+                self._execute(cursor, kind, groups[kind], clean=clean)
 
-    def _execute(self, connection: Connection, kind: Kind, rows: list[Sequence[Any]], *, clean: bool) -> None:
-        if rows:
-            values = [tuple(cleaned(row) if clean else row) for row in rows]
-            connection.exec_driver_sql(self._prepared[kind].sql, values)
+    def committed(self, batch: Sequence[Submission]) -> None:
+        """Remember the streams of the runs that were written; nobody else can end them while their fences hold."""
+        if len(self._numbers) > _MOST_REMEMBERED:
+            self._numbers.clear()
+        self._numbers |= self._learnt
+        ended = {
+            one.fence[0]
+            for one in batch
+            if one.fence is not None and (one.error is not None or any(type(row) is FinishedRun for row in one.rows))
+        }
+        for stream in [stream for stream in self._numbers if stream[0] in ended]:
+            del self._numbers[stream]
 
-    def _check_fences(self, connection: Connection, batch: Sequence[Submission]) -> None:
+    @contextmanager
+    def _driver(self, connection: Connection) -> Generator[Any]:
+        """Give the driver's own cursor, in one round trip where it can; its errors are SQLAlchemy's, as everywhere."""
+        raw, dialect = connection.connection, connection.dialect
+        errors: Any = dialect.loaded_dbapi.Error
+        at_once = nullcontext() if self._is_sqlite else cast("Any", raw.driver_connection).pipeline()
+        try:
+            with at_once, closing(raw.cursor()) as cursor:
+                yield cursor
+        except errors as error:
+            lost = dialect.is_disconnect(error, cast("Any", raw), None)
+            raise DBAPIError.instance(
+                None, None, error, errors, connection_invalidated=lost, dialect=dialect
+            ) from error
+
+    def _execute(self, cursor: Any, kind: Kind, rows: list[Sequence[Any]], *, clean: bool) -> None:
+        if len(rows) == 1:
+            cursor.execute(self._prepared[kind].sql, cleaned(rows[0]) if clean else rows[0])
+        elif rows:
+            cursor.executemany(self._prepared[kind].sql, [cleaned(row) for row in rows] if clean else rows)
+
+    def _check_fences(self, cursor: Any, batch: Sequence[Submission]) -> None:
         held = {one.fence[0] for one in batch if one.fence is not None}
         found: Mapping[str, int] = {}
         if held:
-            found = {row[0]: row[1] for row in connection.execute(self._fences, {"keys": _json(held)})}
+            cursor.execute(self._fences, (_json(held),))
+            found = dict(cursor.fetchall())
         for one in batch:
             one.error = None
             if one.fence is not None and found.get(one.fence[0]) != one.fence[1]:
@@ -93,10 +143,9 @@ class Batches:
                     f"the run {one.fence[0]} has gone to another process: nothing more of it is written here"
                 )
 
-    def _group(
-        self, connection: Connection, batch: Sequence[Submission], groups: dict[Kind, list[Sequence[Any]]]
-    ) -> None:
-        numbers = self._stream_numbers(connection, batch)
+    def _grouped(self, cursor: Any, batch: Sequence[Submission]) -> Mapping[Kind, list[Sequence[Any]]]:
+        groups: dict[Kind, list[Sequence[Any]]] = {}
+        numbers = self._stream_numbers(cursor, batch)
         for one in batch:
             for row in one.rows:
                 record = type(row)
@@ -110,20 +159,29 @@ class Batches:
                     groups.setdefault(Kind.FINISHED_RUN, []).append(self._finished(row.record))
                 elif record is not RunRecord:
                     groups.setdefault(KINDS[record], []).append(self._makers[record](row))
+        return groups
 
-    def _stream_numbers(self, connection: Connection, batch: Sequence[Submission]) -> Mapping[tuple[str, str], int]:
+    def _stream_numbers(self, cursor: Any, batch: Sequence[Submission]) -> Mapping[Stream, int]:
         """Give the number of each stream that rows name; streams that are written to for the first time get one."""
-        rows = [row for one in batch for row in one.rows if isinstance(row, Row)]
-        if not rows:
-            return {}
-        threads = {"keys": _json({row.stream[0] for row in rows})}
-        found = {(row[0], row[1]): row[2] for row in connection.execute(self._streams, threads)}
-        fresh = {row.stream for row in rows if row.kind not in _ENDED and row.stream not in found}
-        if not fresh:
-            return found
-        streams = [{"thread_id": thread, "checkpoint_ns": space} for thread, space in sorted(fresh)]
-        connection.execute(insert(tables.checkpoint_streams), streams)
-        return {(row[0], row[1]): row[2] for row in connection.execute(self._streams, threads)}
+        fenced = {row.stream for one in batch if one.fence is not None for row in one.rows if isinstance(row, Row)}
+        known = {stream: self._numbers[stream] for stream in fenced & self._numbers.keys()}
+        rows = [row for one in batch for row in one.rows if isinstance(row, Row) and row.stream not in known]
+        begun = {row.stream for row in rows if row.kind not in _ENDED}
+        ended = {row.stream for row in rows} - begun
+        found: dict[Stream, int] = {}
+        if begun:
+            names = sorted(begun)
+            given = (json.dumps(names),) if self._is_sqlite else tuple(map(list, zip(*names, strict=True)))
+            found |= _numbered(cursor, self._begin_streams, given)
+        if ended:
+            found |= _numbered(cursor, self._streams, (_json({thread for thread, _ in ended}),))
+        self._learnt = {stream: found[stream] for stream in fenced & found.keys()}
+        return known | found
+
+
+def _numbered(cursor: Any, question: str, given: Sequence[Any]) -> dict[Stream, int]:
+    cursor.execute(question, given)
+    return {(thread, space): number for thread, space, number in cursor.fetchall()}
 
 
 def _json(keys: Iterable[str]) -> str:

@@ -6,9 +6,9 @@ which then takes all of it along; what nothing follows is flushed at the next tu
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
+from random import getrandbits
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -35,6 +35,7 @@ from engine.store.writer import Writer
 
 _SECRETS = frozenset({"key", "apikey", "token", "secret", "password", "authorization", "credential", "credentials"})
 Rows = list[Row]  # inside the class `list` is a method, by LangGraph's choice
+TASKS = "__pregel_tasks"  # LangGraph's name for what was sent to nodes
 _RANDOM_BITS = 24  # versions of a fork differ from those of what it was forked from
 
 
@@ -42,13 +43,17 @@ class Checkpoints(BaseCheckpointSaver[int]):
     """Implements LangGraph's checkpointer in full; values are strict msgpack or JSON, and nothing is pickled.
 
     Args:
+        latest_only: whether a run keeps no checkpoint but its last; LangGraph's own threads always keep all.
         serde: how values that are not JSON become bytes; by default only LangGraph's own safe types come back.
     """
 
-    def __init__(self, writer: Writer, reader: Reader, *, serde: SerializerProtocol | None = None) -> None:
+    def __init__(
+        self, writer: Writer, reader: Reader, *, latest_only: bool = False, serde: SerializerProtocol | None = None
+    ) -> None:
         super().__init__(serde=serde or JsonPlusSerializer(allowed_msgpack_modules=None))
         self._writer = writer
         self._reader = reader
+        self._latest_only = latest_only
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Give a checkpoint, the latest unless the configuration names one."""
@@ -188,7 +193,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
 
     def get_next_version(self, current: int | None, channel: None) -> int:
         """Count up in the high bits; the low ones are random, so that no two forks share a version."""
-        return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS)
+        return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | getrandbits(_RANDOM_BITS)
 
     async def _put_of_run(
         self,
@@ -198,27 +203,33 @@ class Checkpoints(BaseCheckpointSaver[int]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> None:
-        """Store a checkpoint with the steps that led to it; what their tasks wrote is in it and need not be stored."""
-        parent = get_checkpoint_id(config)
+        """Store a checkpoint with the steps that led to it; what their tasks wrote is in it and need not be stored.
+
+        The first one is held back, since until something is stored a run starts from its input; and the last one, since
+        the end of the run, which follows at once, makes it superfluous.
+        """
+        parent, stream = get_checkpoint_id(config), _stream(config)
         led_here = [staged for staged in outbox.staged if staged.checkpoint == parent]
         outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != parent]
-        rows = self._rows(config, checkpoint, metadata, new_versions, outbox)
+        before = [] if self._latest_only else outbox.release()
+        rows = [*before, *self._rows(config, checkpoint, metadata, new_versions, outbox)]
         if "counters_since_delta_snapshot" in metadata:
             rows += [row for staged in led_here for row in staged.rows()]
         elif parent in outbox.stored:
-            rows.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, _stream(config)))
-        records = [*outbox.take(staged.task for staged in led_here), *rows]
+            rows.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, stream))
+        if self._latest_only and outbox.has_checkpoint:
+            rows.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": parent}, stream))
         is_first, outbox.is_new = outbox.is_new, False
-        if is_first:  # no node has run: if it is lost, the run starts from its input, which the ledger has
-            self._writer.submit(records, outbox.key)
-        else:
-            await self._writer.commit(records, outbox.key)
+        outbox.held = rows
+        if is_first or (not stream[1] and _is_last(checkpoint)):
+            return
+        await self._writer.commit([*outbox.take(staged.task for staged in led_here), *outbox.release()], outbox.key)
 
     def _flush(self, outbox: Outbox) -> None:
         staged, outbox.staged = outbox.staged, []
         if staged:
             outbox.stored |= {one.checkpoint for one in staged}
-            rows = [row for one in staged for row in one.rows()]
+            rows = [*outbox.release(), *(row for one in staged for row in one.rows())]
             self._writer.submit([*outbox.take(one.task for one in staged), *rows], outbox.key)
 
     def _rows(
@@ -272,6 +283,11 @@ def _without_secrets(config: RunnableConfig, metadata: CheckpointMetadata) -> di
 
 def _outbox(config: RunnableConfig) -> Outbox | None:
     return config.get("configurable", {}).get(OUTBOX)
+
+
+def _is_last(checkpoint: Checkpoint) -> bool:
+    """Say whether nothing follows a checkpoint: no node is woken, and none was sent anything."""
+    return not any(channel.startswith(("branch:to:", TASKS)) for channel in checkpoint["channel_values"])
 
 
 def _stream(config: RunnableConfig) -> Stream:

@@ -8,26 +8,24 @@ may hold addresses that it has not yet written into a row.
 """
 
 import asyncio
-import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from sqlalchemy import Connection, bindparam, delete, select, text, update
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.records import RunStatus
 from engine.store import tables
-from engine.store.lease import is_alive
+from engine.store.checkpoint_codec import addresses_in
 from engine.store.ledger import SqlLedger
-from engine.store.payload_map import ASIDE, Fences, PayloadMap, Progress, read_map, roots
-from engine.store.statements import insert_once
+from engine.store.payload_map import PayloadMap, Progress, read_map, roots
+from engine.store.set_aside import discard, put_back, set_aside, wait
 
 Read = TypeVar("Read")
 _MOST = 500  # payloads in one transaction
 _MOST_BYTES = 8 * 2**20
-_table = tables.payloads
 
 
 @dataclass(slots=True)
@@ -66,32 +64,30 @@ async def mark(ledger: SqlLedger, on_progress: Progress | None = None) -> Marked
 async def sweep(ledger: SqlLedger, marked: Marked, on_progress: Progress | None = None) -> Swept:
     """Delete what nothing reached, and what an earlier sweep had to leave; what has come to be used since stays."""
     payloads = marked.payloads
-    round_, tell = secrets.token_hex(4), on_progress or (lambda *_: None)
+    round_, tell = secrets.token_hex(4), on_progress or _in_silence
     candidates = {address: payloads.sizes[address] for address in marked.unreached}
     if candidates:
         payloads.aside[round_] = candidates
     for done, chunk in _chunks(candidates):
-        await ledger.change(lambda connection, chunk=chunk: _set_aside(connection, round_, chunk))
+        await ledger.change(lambda connection, chunk=chunk: set_aside(connection, round_, chunk))
         tell("setting payloads aside", done, len(candidates))
-    waiting = {one: await ledger.change(lambda connection, one=one: _wait(connection, one)) for one in payloads.aside}
+    waiting = {one: await ledger.change(lambda connection, one=one: wait(connection, one)) for one in payloads.aside}
     # All that runs which are over by now have written is seen from here on.
-    reached = await read(
-        ledger, lambda connection: payloads.reached_from(connection, _all_roots(ledger, connection))
-    )
+    reached = await read(ledger, lambda connection: payloads.reached_from(connection, _all_roots(ledger, connection)))
     swept = Swept()
     for one, sizes in payloads.aside.items():
         back = {address: size for address, size in sizes.items() if address in reached}
         free = {address: size for address, size in sizes.items() if address not in reached}
         for _, chunk in _chunks(back):
-            await ledger.change(lambda connection, one=one, chunk=chunk: _put_back(connection, one, chunk))
+            await ledger.change(lambda connection, one=one, chunk=chunk: put_back(connection, one, chunk))
         if waiting[one]:
             swept.waiting += len(free)
             swept.runs_in_progress |= waiting[one].keys()
             continue
         for done, chunk in _chunks(free):
-            await ledger.change(lambda connection, one=one, chunk=chunk: _delete(connection, one, chunk))
+            await ledger.change(lambda connection, one=one, chunk=chunk: discard(connection, one, chunk))
             tell("deleting payloads", done, len(free))
-        await ledger.change(lambda connection, one=one: _delete(connection, one, [""]))
+        await ledger.change(lambda connection, one=one: discard(connection, one, [""]))
         swept.rows += len(free)
         swept.bytes += sum(free.values())
     return swept
@@ -116,54 +112,7 @@ async def read(ledger: SqlLedger, question: Callable[[Connection], Read]) -> Rea
 
 
 def _all_roots(ledger: SqlLedger, connection: Connection) -> Iterator[str]:
-    return roots(connection, ledger.checkpoints.serde, select(tables.checkpoint_streams.c.sid))
-
-
-def _set_aside(connection: Connection, round_: str, chunk: Iterable[str]) -> None:
-    """Rename payloads, while nobody is between finding one there and committing what refers to it."""
-    _exclude_writers(connection)
-    renamed = update(_table).where(_table.c.sha256.in_(list(chunk)))
-    connection.execute(renamed.values(sha256=_table.c.sha256 + f"{ASIDE}{round_}"))
-
-
-def _wait(connection: Connection, round_: str) -> Fences:
-    """Give the runs that must end before a round is deleted; those of a new round are written down."""
-    runs = tables.runs.c
-    found = connection.execute(select(runs.run_id, runs.fence, runs.worker_id).where(runs.status == RunStatus.RUNNING))
-    rows = found.all()
-    alive = {worker for worker in {row.worker_id for row in rows} if is_alive(connection, worker)}
-    living: Fences = {row.run_id: row.fence for row in rows if row.worker_id in alive}
-    noted = connection.scalar(select(_table.c.content).where(_table.c.sha256 == f"{ASIDE}{round_}"))
-    if noted is not None:
-        before: Mapping[str, int] = json.loads(noted)
-        return {run_id: fence for run_id, fence in living.items() if before.get(run_id) == fence}
-    if living:
-        content = json.dumps(living).encode()
-        values = {"sha256": f"{ASIDE}{round_}", "encoding": "identity", "size": len(content), "content": content}
-        connection.execute(insert_once(_table, connection.dialect.name), values)
-    return living
-
-
-def _put_back(connection: Connection, round_: str, chunk: Iterable[str]) -> None:
-    """Give payloads their names again, unless somebody has written them anew."""
-    _exclude_writers(connection)
-    wanted = list(chunk)
-    there = set(connection.scalars(select(_table.c.sha256).where(_table.c.sha256.in_(wanted))))
-    _delete(connection, round_, there)
-    renamed = update(_table).where(_table.c.sha256 == bindparam("named")).values(sha256=bindparam("address"))
-    names = [{"named": f"{one}{ASIDE}{round_}", "address": one} for one in wanted if one not in there]
-    if names:
-        connection.execute(renamed, names)
-
-
-def _delete(connection: Connection, round_: str, chunk: Iterable[str]) -> None:
-    connection.execute(delete(_table).where(_table.c.sha256.in_([f"{one}{ASIDE}{round_}" for one in chunk])))
-
-
-def _exclude_writers(connection: Connection) -> None:
-    """Wait for transactions that write payloads, and keep others out; SQLite has one writer as it is."""
-    if connection.dialect.name != "sqlite":
-        connection.execute(text("LOCK TABLE payloads IN SHARE ROW EXCLUSIVE MODE"))
+    return roots(connection, partial(addresses_in, ledger.checkpoints.serde), select(tables.checkpoint_streams.c.sid))
 
 
 def _chunks(sizes: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
@@ -179,3 +128,7 @@ def _chunks(sizes: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
             chunk, size = [], 0
     if chunk:
         yield done + len(chunk), chunk
+
+
+def _in_silence(what: str, done: int, total: int) -> None:
+    """Tell nobody."""

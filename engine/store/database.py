@@ -13,7 +13,14 @@ from engine.errors import ConfigurationError, StoreError
 from engine.store import schema
 
 _SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
-_BUSY_SECONDS = 5
+_BUSY_SECONDS = 5  # for which a connection waits until another lets go of its lock
+_BOUNDS = {  # of libpq: within them a host that has gone silent is noticed
+    "connect_timeout": "5",
+    "tcp_user_timeout": "10000",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+}
 
 
 class Database:
@@ -73,16 +80,27 @@ class Database:
         self.engine.dispose()
 
 
-_HINTS = {
+_HINTS = {  # what the drivers say, and what helps
     "unable to open database file": "create its folder, and see that it may be written",
     "file is not a database": "it is another kind of file; name a new one",
     "malformed": "the file is damaged; restore it from a backup",
-    "readonly": "see that the file and its folder may be written",
-    "locked": "another process holds it; stop that one or use PostgreSQL",
-    "disk": "make room on the disk",
-    "full": "make room on the disk",
+    "readonly database": "see that the file and its folder may be written",
+    "read-only transaction": "name the primary server, or let the user write",
+    "is locked": "another process holds it; stop that one or use PostgreSQL",
+    "lock timeout": "another session holds it locked; end that one",
+    "disk is full": "make room on the disk",
+    "no space left": "make room on the disk",
+    "disk i/o error": "see that the disk is sound and has room",
     "refused": "start the server, or mend host and port",
+    "no such file or directory": "start the server, or mend the folder of its socket",
+    "resolve host": "mend the host",
+    "timeout expired": "see that the host can be reached, or mend host and port",
     "password": "mend user and password",
+    "too many clients": "allow more connections on the server, or run fewer processes",
+    "the database system is": "the server is not up; try again in a while",
+    "terminat": "see that the server is up",
+    "permission denied": "grant the user what it lacks",
+    "relation": "run `flowledger db upgrade`",
     "does not exist": "create it, or mend the name",
 }
 
@@ -105,11 +123,23 @@ def _parse(url: str) -> URL:
 
 def _engine(url: URL) -> Engine:
     try:
-        return _sqlite(url) if url.drivername == "sqlite" else create_engine(url, pool_pre_ping=True)
+        return _sqlite(url) if url.drivername == "sqlite" else _postgresql(url)
     except NoSuchModuleError as error:
         raise ConfigurationError(f"the database address names an unknown driver: write {_SUPPORTED}") from error
     except ArgumentError as error:
         raise ConfigurationError(f"the database address cannot be read: write {_SUPPORTED}") from error
+
+
+def _postgresql(url: URL) -> Engine:
+    engine = create_engine(url.set(query={**_BOUNDS, **url.query}), pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.autocommit = True  # one message, not three
+        connection.execute(f"SET lock_timeout = {max(1, round(_BUSY_SECONDS * 1000))}")
+        connection.autocommit = False
+
+    return engine
 
 
 def _sqlite(url: URL) -> Engine:

@@ -29,9 +29,9 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
     status = RunStatus(row.status)
     if status in _OVER:
         raise InputError(f"the run {run_id} {_OVER[status]}: there is nothing left to resume")
-    if status is RunStatus.RUNNING and not force and is_alive(connection, row.worker_id):
+    if status is RunStatus.RUNNING and not force and lease.is_held(connection, row):
         raise RunBusy(f"the run {run_id} is running in another process: wait for it, or `flowledger cancel {run_id}`")
-    lease.begin(connection)
+    lease.take(connection, run_id, row.fence + 1)
     worked = row.duration_ns or 0
     if status is RunStatus.RUNNING:
         worked += _worked_since_claim(connection, row)
@@ -82,6 +82,8 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         ended_at=now,
         duration_ns=worked,
         cancel_requested_at=now,
+        error_type="Cancelled",
+        error_message="the run was cancelled",
     )
     return True
 

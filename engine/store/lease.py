@@ -4,12 +4,16 @@ import os
 import secrets
 import socket
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from engine.errors import InputError
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.transactions import Transactions
@@ -27,12 +31,28 @@ _AGE_SQLITE = text("SELECT (julianday('now') - julianday(beat_at)) * 86400 FROM 
 _AGE_POSTGRES = text("SELECT EXTRACT(EPOCH FROM clock_timestamp() - beat_at) FROM workers WHERE worker_id = :worker")
 
 
+@dataclass(slots=True)
+class _Held:
+    """A run that this process has.
+
+    Attributes:
+        cancel: what ends it.
+        fence: under which it was taken; None for one that began here.
+        asked_at: the request for its end that `cancel` has heard of.
+    """
+
+    cancel: Callable[[], None] | None = None
+    fence: int | None = None
+    asked_at: datetime | None = None
+
+
 class Lease:
     """This process as a worker; beats while it has runs, in the writer's thread, so that no busy loop delays it."""
 
     def __init__(self, *, is_sqlite: bool) -> None:
         self.worker_id = secrets.token_hex(8)
-        self._runs: dict[str, Callable[[], None]] = {}
+        self._runs: dict[str, _Held] = {}
+        self._released: deque[str] = deque()
         self._next_beat = self._next_look = 0.0
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
         upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
@@ -41,36 +61,63 @@ class Lease:
         self._beat = begun.on_conflict_do_update(index_elements=["worker_id"], set_={"beat_at": now})
         runs = tables.runs.c
         mine = (runs.worker_id == self.worker_id) & (runs.status == RunStatus.RUNNING)
-        self._cancelled = select(runs.run_id).where(mine, runs.cancel_requested_at.is_not(None))
+        self._asked = select(runs.run_id, runs.cancel_requested_at).where(mine, runs.cancel_requested_at.is_not(None))
+        left = runs.run_id.in_(bindparam("left", expanding=True))
+        self._let_go = update(tables.runs).where(left, mine).values(worker_id=None)
 
     def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
         """Have a run from now on; `cancel` is called from another thread when somebody asks for its end."""
-        self._runs[run_id] = cancel
+        self._runs.setdefault(run_id, _Held()).cancel = cancel
 
     def release(self, run_id: str) -> None:
-        """Have it no longer."""
-        self._runs.pop(run_id, None)
+        """Have it no longer; if its end could not be written, the next beat lets anybody take it."""
+        if self._runs.pop(run_id, None) is not None:
+            self._released.append(run_id)
 
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
-        return self._next_look - time.monotonic() if self._runs else None
+        return self._next_look - time.monotonic() if self._runs or self._released else None
 
     def beat(self, transactions: Transactions) -> None:
-        """Renew the lease when it is time, and look for runs that are to be cancelled."""
-        now = time.monotonic()
-        self._next_look = now + _LOOK_SECONDS
-        if now >= self._next_beat:
-            transactions.run(lambda connection: connection.execute(self._beat), repeatable=True)
-            self._next_beat = now + _BEAT_SECONDS
-        asked = transactions.run(lambda connection: list(connection.scalars(self._cancelled)), repeatable=True)
-        for run_id in asked:
-            cancel = self._runs.get(run_id)
-            if cancel is not None:
-                cancel()
+        """Renew the lease when it is time, let go of what was released, and look for runs that are to be cancelled."""
+        began = time.monotonic()
+        renews = began >= self._next_beat
+        released = [self._released.popleft() for _ in range(len(self._released))]
+        left = [run_id for run_id in released if run_id not in self._runs]
 
-    def begin(self, connection: Connection) -> None:
-        """Take the lease, or renew it, within a transaction."""
+        def work(connection: Connection) -> list[tuple[str, datetime]]:
+            if renews:
+                connection.execute(self._beat)
+            if left:
+                connection.execute(self._let_go, {"left": left})
+            return [(row.run_id, row.cancel_requested_at) for row in connection.execute(self._asked)]
+
+        try:
+            asked = transactions.run(work, repeatable=True, waits=False)  # others wait for the writer meanwhile
+        except BaseException:
+            self._released.extend(left)
+            raise
+        finally:
+            self._next_look = time.monotonic() + _LOOK_SECONDS
+        if renews:
+            self._next_beat = began + _BEAT_SECONDS
+        for run_id, asked_at in asked:
+            held = self._runs.get(run_id)
+            if held is not None and held.cancel is not None and held.asked_at != asked_at:
+                held.asked_at = asked_at  # told once, so that what cleans up is not cut off
+                held.cancel()
+
+    def take(self, connection: Connection, run_id: str, fence: int) -> None:
+        """Take or renew the lease, and a run with it, within a transaction; `hold` it when that has committed."""
         connection.execute(self._beat)
+        self._runs[run_id] = _Held(fence=fence)
+
+    def is_held(self, connection: Connection, run: Any) -> bool:
+        """Say whether a living process has a run, this one or another."""
+        if run.worker_id != self.worker_id:
+            return is_alive(connection, run.worker_id)
+        held = self._runs.get(run.run_id)
+        return held is not None and held.fence in (None, run.fence)
 
 
 def is_alive(connection: Connection, worker_id: str | None) -> bool:
@@ -94,9 +141,16 @@ def _has_process(process_id: int) -> bool:
 
 
 def lock_run(connection: Connection, run_id: str) -> Any:
-    """Give the row of a run that nobody else can change before this transaction ends."""
+    """Give the row of a run that nobody else can change before this transaction ends.
+
+    Raises:
+        InputError: there is none.
+    """
     query = select(tables.runs).where(tables.runs.c.run_id == run_id)
-    return connection.execute(query.with_for_update()).first()
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
+        raise InputError(f"no run has the id {run_id!r}; `flowledger runs` lists them")
+    return row
 
 
 def touch_run(connection: Connection, run_id: str, **values: Any) -> None:

@@ -15,6 +15,7 @@ from engine.store.hands import records_of
 from engine.store.reader import contents_at
 from engine.store.run_ledger import RunLedger
 
+_WHOLE_ID = 32  # hex digits
 Row = TypeVar("Row")
 Read = TypeVar("Read")
 
@@ -36,7 +37,8 @@ class SqlLedger(RunLedger):
             InputError: no run has it, or several do.
         """
         column = tables.runs.c.run_id
-        fits = column.startswith(run_id, autoescape=True) | column.endswith(run_id, autoescape=True)
+        part = column.startswith(run_id, autoescape=True) | column.endswith(run_id, autoescape=True)
+        fits = column == run_id if len(run_id) == _WHOLE_ID else part
         found = await self._all(RunRecord, select(tables.runs).where(fits).limit(2))
         if not run_id or not found:
             raise InputError(f"no run has the id {run_id!r}; `flowledger runs` lists them")

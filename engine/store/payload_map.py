@@ -4,25 +4,19 @@ A payload that is set aside keeps its content under another name, `ADDRESS~ROUND
 it; `~ROUND` lists the runs that were in progress then.
 """
 
-import json
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langgraph.checkpoint.serde.base import SerializerProtocol
 from sqlalchemy import Connection, Select, func, select
 
 from engine.payloads import addresses_in, references_in
 from engine.store import tables
-from engine.store.checkpoint_codec import addresses_in as addresses_of
 from engine.store.checkpoint_codec import payload_of
 
 ASIDE = "~"
 """Stands between the address of a payload that is set aside and its round."""
-
-Fences = dict[str, int]
-"""Runs by id, each with the fence that it had."""
 
 Progress = Callable[[str, int, int], None]
 """Is told what is done now, how far it has come, and of how much."""
@@ -39,24 +33,22 @@ class PayloadMap:
         sizes: bytes that each payload takes.
         references: what a payload refers to; those that refer to nothing are left out.
         aside: bytes of the payloads set aside, by round and address.
-        waiting: the runs that were in progress when a round was set aside.
     """
 
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     references: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     aside: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
-    waiting: dict[str, Fences] = field(default_factory=dict[str, Fences])
 
     def add(self, row: Any) -> None:
         """Enter a row of the table."""
         address, mark, round_ = str(row.sha256).partition(ASIDE)
         if not mark:
             self.sizes[address] = len(row.content)
-        elif address:
-            self.aside.setdefault(round_, {})[address] = len(row.content)
         else:
-            self.waiting[round_] = json.loads(row.content)
-            return
+            payloads = self.aside.setdefault(round_, {})
+            if not address:
+                return
+            payloads[address] = len(row.content)
         content = zlib.decompress(row.content) if row.encoding == "zlib" else bytes(row.content)
         if any(one in content for one in _MARKS):
             found = references_in(content.decode(errors="surrogatepass"))
@@ -90,13 +82,16 @@ def read_map(connection: Connection, on_progress: Progress | None = None) -> Pay
 
 
 def roots(
-    connection: Connection, serde: SerializerProtocol, streams: Select[Any], gone: Select[Any] | None = None
+    connection: Connection,
+    addresses_of: Callable[[bytes], Mapping[str, str]],
+    streams: Select[Any],
+    gone: Select[Any] | None = None,
 ) -> Iterator[str]:
     """Give the addresses that rows refer to.
 
     Args:
         connection: where they are read.
-        serde: reads checkpoints.
+        addresses_of: reads where the channels of a checkpoint are.
         streams: the numbers of the streams of checkpoints that stay.
         gone: ids of the runs whose rows do not count.
     """
@@ -108,8 +103,10 @@ def roots(
             for (name,) in _stream(connection, query):
                 yield from addresses_in(name)
     table = tables.checkpoints
-    for row in _stream(connection, select(table.c.addresses).where(table.c.addresses.is_not(None), _in(table, streams))):
-        yield from addresses_of(serde, row.addresses).values()
+    for row in _stream(
+        connection, select(table.c.addresses).where(table.c.addresses.is_not(None), _in(table, streams))
+    ):
+        yield from addresses_of(row.addresses).values()
     table = tables.checkpoint_writes
     for row in _stream(connection, select(table.c.type, table.c.value).where(_in(table, streams))):
         address = payload_of(row.type, row.value)
@@ -121,8 +118,9 @@ def _in(table: Any, streams: Select[Any]) -> Any:
     return table.c.sid.in_(streams)
 
 
-def _stream(connection: Connection, query: Select[Any]) -> Iterator[Any]:
-    return iter(connection.execute(query.execution_options(yield_per=_AT_ONCE)))
+def _stream(connection: Connection, query: Any) -> Iterator[Any]:
+    rows: Any = connection.execute(query.execution_options(yield_per=_AT_ONCE))
+    return iter(rows)
 
 
 def _payloads_at(connection: Connection, addresses: Sequence[str]) -> Iterator[Any]:

@@ -59,6 +59,12 @@ def contents_at(connection: Connection, addresses: Iterable[str]) -> dict[str, s
         some = sorted(wanted)[:_AT_ONCE]
         query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(some))
         fresh = {row.sha256: _plain(row.encoding, row.content) for row in connection.execute(query)}
+        for address in [one for one in some if one not in fresh]:  # it may be set aside, to be deleted or not
+            aside = select(table.c.encoding, table.c.content).where(
+                table.c.sha256.startswith(f"{address}~", autoescape=True)
+            )
+            row = connection.execute(aside.limit(1)).first()
+            fresh |= {} if row is None else {address: _plain(row.encoding, row.content)}
         found |= fresh
         wanted -= set(some)
         wanted |= {address for text in fresh.values() for address in references_in(text)} - found.keys()

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from sqlalchemy import Connection
 
 from engine.errors import StoreError
 from engine.outbox import Outbox
@@ -18,13 +20,14 @@ from engine.store.statements import FinishedRun, Kind, Row
 from engine.store.writer import Writer
 
 KeepCheckpoints = Literal["unfinished", "all"]
+Changed = TypeVar("Changed")
 
 
 class RunLedger:
     """Implements the port `Ledger` on a database.
 
     Args:
-        keep: whether the checkpoints of a run that has succeeded are kept; the ledger always is.
+        keep: the last checkpoint of each run that has not succeeded (`unfinished`), or `all`; the ledger always is.
     """
 
     def __init__(self, database: Database, *, keep: KeepCheckpoints = "unfinished") -> None:
@@ -33,7 +36,7 @@ class RunLedger:
         self._lease = Lease(is_sqlite=database.is_sqlite)
         self._writer = Writer(database, self._lease)
         self._reader = Reader(database, self._writer)
-        self.checkpoints = Checkpoints(self._writer, self._reader)
+        self.checkpoints = Checkpoints(self._writer, self._reader, latest_only=keep == "unfinished")
 
     @property
     def worker_id(self) -> str:
@@ -51,6 +54,14 @@ class RunLedger:
             StoreError: the database refused.
         """
         await self._writer.commit(records)
+
+    async def change(self, work: Callable[[Connection], Changed]) -> Changed:
+        """Do something in a transaction of its own, after all that was submitted before; it may be done again.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        return await self._writer.do(work)
 
     async def admit(self, record: RunRecord, outbox: Outbox, cancel: Callable[[], None]) -> None:
         """Write down that a run begins, with all that its outbox holds; from now on this process has it.
@@ -85,6 +96,8 @@ class RunLedger:
         rows: list[Any] = [*outbox.take_all(), FinishedRun(record)]
         if record.status is RunStatus.SUCCEEDED and self._keep == "unfinished":
             rows += [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
+        else:
+            rows += outbox.release()
         try:
             await self._writer.commit(rows, outbox.key)
         finally:
@@ -148,5 +161,6 @@ def _ended(outbox: Outbox) -> Iterator[Kind]:
         yield Kind.ENDED_WRITES
     if outbox.has_blobs:
         yield Kind.ENDED_BLOBS
-    yield Kind.ENDED_CHECKPOINTS
-    yield Kind.ENDED_STREAM
+    if outbox.has_checkpoint:
+        yield Kind.ENDED_CHECKPOINTS
+        yield Kind.ENDED_STREAM

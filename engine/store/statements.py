@@ -40,6 +40,7 @@ class Kind(IntEnum):
     WRITE = auto()
     SPECIAL_WRITE = auto()
     CHECKPOINT = auto()
+    SUPERSEDED_CHECKPOINT = auto()
     SUPERSEDED_WRITES = auto()
     ENDED_WRITES = auto()
     ENDED_BLOBS = auto()
@@ -138,10 +139,8 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.WRITE: once(tables.checkpoint_writes),
         Kind.SPECIAL_WRITE: over(tables.checkpoint_writes),
         Kind.CHECKPOINT: over(tables.checkpoints),
-        Kind.SUPERSEDED_WRITES: delete(tables.checkpoint_writes).where(
-            tables.checkpoint_writes.c.sid == bindparam("of_sid"),
-            tables.checkpoint_writes.c.checkpoint_id == bindparam("of_checkpoint"),
-        ),
+        Kind.SUPERSEDED_CHECKPOINT: _of_checkpoint(tables.checkpoints),
+        Kind.SUPERSEDED_WRITES: _of_checkpoint(tables.checkpoint_writes),
         Kind.ENDED_WRITES: _of_stream(tables.checkpoint_writes),
         Kind.ENDED_BLOBS: _of_stream(tables.checkpoint_blobs),
         Kind.ENDED_CHECKPOINTS: _of_stream(tables.checkpoints),
@@ -162,6 +161,10 @@ def _numbered(table: Table) -> Insert:
     return insert(table).values(
         {column.name: bindparam(column.name) for column in table.columns if column.name != "id"}
     )
+
+
+def _of_checkpoint(table: Table) -> Delete:
+    return delete(table).where(table.c.sid == bindparam("of_sid"), table.c.checkpoint_id == bindparam("of_checkpoint"))
 
 
 def _of_stream(table: Table) -> Delete:

@@ -48,12 +48,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value if value is None or value.tzinfo else value.replace(tzinfo=UTC)
 
 
-def _table(name: str, record: type, *indexes: tuple[str, ...], key: tuple[str, ...] = ()) -> Table:
-    """Make the table of a record; one without a key of its own gets a running number."""
+def _table(
+    name: str, record: type, *indexes: tuple[str, ...], key: tuple[str, ...] = (), clustered: bool = False
+) -> Table:
+    """Make the table of a record; one without a key gets a running number, a clustered one is stored by its key."""
     hints = get_type_hints(record)
     columns: list[Column[Any]] = [] if key else [Column("id", Integer, primary_key=True, autoincrement=True)]
     columns += [_column(field, hints[field.name], key=field.name in key) for field in fields(record)]
-    table = Table(name, metadata, *columns)
+    columns.sort(key=lambda column: key.index(column.name) if column.name in key else len(key))
+    table = Table(name, metadata, *columns, sqlite_with_rowid=not clustered)
     for index in indexes:
         Index(f"ix_{name}_{'_'.join(index)}", *(table.c[column] for column in index))
     return table
@@ -97,8 +100,8 @@ runs = _table(
     ("worker_id", "status"),
     key=("run_id",),
 )
-steps = _table("steps", StepRecord, ("run_id",), key=("step_id", "attempt"))
-calls = _table("calls", CallRecord, ("run_id",), ("step_id",), key=("call_id",))
+steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
+calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 verdicts = _table("verdicts", VerdictRecord, ("run_id",))
 outcomes = _table("outcomes", OutcomeRecord, ("run_id",))
 

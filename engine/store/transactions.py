@@ -1,8 +1,9 @@
 """Transactions that outlive a locked file, a cut connection and a server that restarts, for a bounded while."""
 
 import contextlib
+import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from sqlalchemy import Connection, text
@@ -15,34 +16,41 @@ Result = TypeVar("Result")
 
 _LOCKED_WAITS = (0.05, 0.2, 1.0)  # seconds between attempts at a locked file, after SQLite's own waiting
 _LOST_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # the same for a server that has gone; it may restart
-_TRY_AGAIN = frozenset({"40001", "40P01"})  # serialization failure, deadlock
+_LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "53300"})  # serialization, deadlock, lock, too many connections
 
 
 class Transactions:
-    """Runs transactions over one connection, which is made anew when it was lost."""
+    """Runs transactions over one connection, which is made anew when it was lost.
+
+    Patience is for the database, not for each transaction: once it has been away for too long, what comes next is tried
+    once, until it is back.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._connection: Connection | None = None
+        self._waits: Iterator[float] | None = None  # what is left of the patience; None while all is well
 
-    def run(self, work: Callable[[Connection], Result], *, repeatable: bool) -> Result:
+    def run(self, work: Callable[[Connection], Result], *, repeatable: bool, waits: bool = True) -> Result:
         """Do some work in a transaction; where it was cut off, do it again.
 
         Args:
             work: what is done over the connection; it must be able to run more than once.
             repeatable: whether committing it twice is the same as once. If not, a commit whose answer was lost is
                 asked about before the work is done again.
+            waits: whether to wait for a database that is locked or away, and try again.
 
         Raises:
             SQLAlchemyError: the database refused, or was away for too long.
         """
-        waits = iter(_LOCKED_WAITS if self._database.is_sqlite else _LOST_WAITS)
         asks = not (repeatable or self._database.is_sqlite)
         done: tuple[Result, str] | None = None  # what was done, in the transaction of which number
         while True:
             try:
                 connection = self._connected()
                 if done is not None and _has_committed(connection, done[1]):
+                    self._waits = None
                     return done[0]
                 done = None
                 with connection.begin() as transaction:
@@ -51,12 +59,13 @@ class Transactions:
                         done = result, str(connection.scalar(text("SELECT CAST(pg_current_xact_id() AS text)")))
                     reach("before commit")
                     transaction.commit()
+                self._waits = None
                 reach("after commit")
                 return result
             except DBAPIError as error:
                 self.disconnect()
-                wait = next(waits, None)
-                if wait is None or not self._may_pass(error):
+                wait = self._next_wait() if waits and self._may_pass(error) else None
+                if wait is None:
                     raise
                 time.sleep(wait)
             except BaseException:
@@ -75,11 +84,18 @@ class Transactions:
             self._connection = self._database.engine.connect().execution_options(writes=True)
         return self._connection
 
+    def _next_wait(self) -> float | None:
+        if self._waits is None:
+            self._waits = iter(_LOCKED_WAITS if self._database.is_sqlite else _LOST_WAITS)
+        return next(self._waits, None)
+
     def _may_pass(self, error: DBAPIError) -> bool:
         if self._database.is_sqlite:
-            return isinstance(error, OperationalError) and "locked" in str(error)
-        lost = error.connection_invalidated or isinstance(error, OperationalError)
-        return lost or getattr(error.orig, "sqlstate", None) in _TRY_AGAIN
+            return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+        state = getattr(error.orig, "sqlstate", None)  # a server that is gone says none
+        return (
+            error.connection_invalidated or state in _TRY_AGAIN or (not state and isinstance(error, OperationalError))
+        )
 
 
 def _has_committed(connection: Connection, number: str) -> bool:

@@ -10,9 +10,9 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
-from engine.errors import EngineError, StoreError
+from engine.errors import EngineError, LeaseLost, StoreError
 from engine.store.batches import Batches, Submission, Writable, size_of
 from engine.store.database import Database
 from engine.store.transactions import Transactions
@@ -54,9 +54,9 @@ class Writer:
         self._database = database
         self._pulse = pulse
         self._queue: SimpleQueue[_Item] = SimpleQueue()
-        self._queued, self._counting = 0, threading.Lock()
+        self._queued, self._is_closed, self._counting = 0, False, threading.Lock()
         self._room: list[asyncio.Future[None]] = []
-        self._lost: dict[str | None, StoreError] = {}
+        self._lost: dict[tuple[str, int] | None, StoreError] = {}  # by fence: who takes a run over has lost nothing
         self._batches = Batches(database.engine.dialect)
         self._transactions = Transactions(database)
         self._thread = threading.Thread(target=self._run, name="flowledger-writer", daemon=True)
@@ -79,9 +79,7 @@ class Writer:
             StoreError: the database refused these rows, or some of the same run that nobody waited for.
         """
         loop = asyncio.get_running_loop()
-        while self._queued > _FULL_BYTES:
-            room: asyncio.Future[None] = loop.create_future()
-            self._room.append(room)
+        while (room := self._wait_for_room(loop)) is not None:
             await room
         done: asyncio.Future[None] = loop.create_future()
         self._put(list(rows), fence, done)
@@ -111,21 +109,35 @@ class Writer:
         Raises:
             StoreError: rows that nobody waited for could not be written.
         """
-        self._queue.put(None)
+        self._enqueue(None)
         self._thread.join()
         for lost in self._lost.values():
             raise lost
 
     def _do(self, work: Callable[[Connection], Result]) -> "Future[Result]":
         done: Future[Result] = Future()
-        self._queue.put(_Work(work, done))
+        self._enqueue(_Work(work, done))
         return done
 
-    def _put(self, rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> None:
-        size = size_of(rows)
+    def _wait_for_room(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None] | None":
+        """Give what is done when the queue has room; None if it has."""
         with self._counting:
-            self._queued += size
-        self._queue.put(Submission(rows, fence, done, size))
+            if self._queued <= _FULL_BYTES:
+                return None
+            room: asyncio.Future[None] = loop.create_future()
+            self._room.append(room)
+            return room
+
+    def _put(self, rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> None:
+        self._enqueue(Submission(rows, fence, done, size_of(rows)))
+
+    def _enqueue(self, item: _Item) -> None:
+        with self._counting:
+            if self._is_closed and item is not None:
+                raise StoreError("the ledger is closed: nothing more is written")
+            self._is_closed = item is None
+            self._queued += item.size if isinstance(item, Submission) else 0
+            self._queue.put(item)
 
     def _run(self) -> None:
         ahead: list[_Item] = []
@@ -142,15 +154,21 @@ class Writer:
         self._transactions.disconnect()
 
     def _next(self) -> _Item:
-        """Give what is queued first; while nothing is, the pulse beats."""
+        """Wait for what is queued next; the pulse beats meanwhile, and before a run that has just begun is written."""
         while True:
-            due = None if self._pulse is None else self._pulse.due_in()
-            if due is not None and due <= 0 and self._pulse is not None:
-                with contextlib.suppress(SQLAlchemyError):  # a beat that was missed is made up by the next
-                    self._pulse.beat(self._transactions)
-                continue
             with contextlib.suppress(Empty):
-                return self._queue.get(timeout=due)
+                item = self._queue.get(timeout=self._beat())
+                self._beat()
+                return item
+
+    def _beat(self) -> float | None:
+        """Have the pulse beat if it is due; say in how many seconds it is due again."""
+        due = None if self._pulse is None else self._pulse.due_in()
+        if self._pulse is None or due is None or due > 0:
+            return due
+        with contextlib.suppress(Exception):  # a beat that was missed is made up by the next
+            self._pulse.beat(self._transactions)
+        return max(self._pulse.due_in() or 0.0, 0.0)
 
     def _gather(self, first: Submission, ahead: list[_Item]) -> list[Submission]:
         """Give a batch; the item behind it that does not belong to it is put ahead of the queue."""
@@ -174,15 +192,15 @@ class Writer:
                 self._transactions.run(
                     lambda connection: self._batches.write(connection, batch, clean=True), repeatable=again
                 )
-        except IntegrityError as error:
-            if len(batch) == 1:
-                batch[0].error = error
+        except Exception as error:  # whatever it is, those who wait must hear of it
+            if len(batch) > 1 and not isinstance(error, OperationalError):  # a row was refused, not everything
+                for one in batch:
+                    self._write([one])
                 return
             for one in batch:
-                self._write([one])
-        except Exception as error:  # whatever it is, those who wait must hear of it
-            for one in batch:
                 one.error = error
+        else:
+            self._batches.committed(batch)
 
     def _perform(self, item: _Work) -> None:
         try:
@@ -196,20 +214,20 @@ class Writer:
         """Tell those who wait, a loop at a time; what nobody waits for and was lost is told to the run's next."""
         with self._counting:
             self._queued -= sum(one.size for one in batch)
+            room, self._room = (self._room, []) if self._queued <= _FULL_BYTES else ([], self._room)
         loops: dict[asyncio.AbstractEventLoop, list[Submission]] = {}
         for one in batch:
-            key = one.fence[0] if one.fence else None
             error = None if one.error is None else self._as_engine_error(one.error)
             if one.done is None:
-                if isinstance(error, StoreError):
-                    self._lost.setdefault(key, error)
+                if isinstance(error, StoreError) and not isinstance(error, LeaseLost):  # of that its next hears anyway
+                    self._lost.setdefault(one.fence, error)
                 continue
-            one.error = error or self._lost.pop(key, None)
+            lost = self._lost.pop(one.fence, None)
+            one.error = error or lost
             if isinstance(one.done, Future):
                 _resolve([one])
             else:
                 loops.setdefault(one.done.get_loop(), []).append(one)
-        room, self._room = (self._room, []) if self._queued <= _FULL_BYTES else ([], self._room)
         for waiting in room:
             loops.setdefault(waiting.get_loop(), []).append(Submission((), done=waiting))
         for loop, ones in loops.items():

@@ -24,9 +24,9 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
     if matters:
         await _write_intent(call, row)
     try:
-        reach("before send")
+        reach("before send", call)
         answer = await call_next(call)
-        reach("after answer")
+        reach("after answer", call, answer)
         row.status = "ok"
         _succeed(call, row, answer)
     except CallError as error:

@@ -12,33 +12,29 @@ _TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    op.add_column("calls", sa.Column("step_started_at", _TIME, nullable=True))
-    op.add_column("calls", sa.Column("diverged_from", sa.String(), nullable=True))
-    op.add_column("calls", sa.Column("resolution", sa.String(), nullable=True))
     op.add_column("runs", sa.Column("fence", sa.BigInteger(), nullable=False, server_default="1"))
     op.add_column("runs", sa.Column("worker_id", sa.String(), nullable=True))
     op.add_column("runs", sa.Column("claimed_at", _TIME, nullable=True))
     op.add_column("runs", sa.Column("cancel_requested_at", _TIME, nullable=True))
     op.create_index("ix_runs_worker_id_status", "runs", ["worker_id", "status"])
     _steps()
+    _calls()
     _payloads()
     _workers()
     _checkpoints()
 
 
 def _steps() -> None:
-    """Make a visit and how often it was begun the key of a step."""
-    op.rename_table("steps", "steps_before")
-    op.drop_index("ix_steps_run_id", "steps_before")
+    """Store steps by run, visit, and how often the visit was begun."""
     columns = [
-        sa.Column("step_id", sa.String(), nullable=False),
         sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("step_id", sa.String(), nullable=False),
+        sa.Column("attempt", sa.BigInteger(), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("node_name", sa.String(), nullable=False),
         sa.Column("node_kind", sa.String(), nullable=False),
         sa.Column("visit", sa.BigInteger(), nullable=False),
         sa.Column("started_at", _TIME, nullable=False),
-        sa.Column("attempt", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("duration_ns", sa.BigInteger(), nullable=True),
         sa.Column("cached", sa.Boolean(), nullable=False),
@@ -49,12 +45,34 @@ def _steps() -> None:
         sa.Column("error_type", sa.String(), nullable=True),
         sa.Column("error_message", sa.String(), nullable=True),
     ]
-    op.create_table("steps", *columns, sa.PrimaryKeyConstraint("step_id", "attempt", name="pk_steps"))
+    _store_again("steps", columns, ("run_id", "step_id", "attempt"), fresh={"attempt": "1"}, indexes=("run_id",))
+
+
+def _calls() -> None:
+    """Store calls by run."""
+    before = sa.Table("calls", sa.MetaData(), autoload_with=op.get_bind())
+    columns = [sa.Column(one.name, one.type, nullable=one.nullable) for one in before.columns]
+    columns += [
+        sa.Column("step_started_at", _TIME, nullable=True),
+        sa.Column("diverged_from", sa.String(), nullable=True),
+        sa.Column("resolution", sa.String(), nullable=True),
+    ]
+    fresh = {"step_started_at": "NULL", "diverged_from": "NULL", "resolution": "NULL"}
+    _store_again("calls", columns, ("run_id", "call_id"), fresh=fresh, indexes=("run_id", "step_id"))
+
+
+def _store_again(
+    table: str, columns: list[sa.Column], key: tuple[str, ...], *, fresh: dict[str, str], indexes: tuple[str, ...]
+) -> None:
+    """Copy a table into one with another key; its indexes by one column go."""
+    op.rename_table(table, f"{table}_before")
+    for index in indexes:
+        op.drop_index(f"ix_{table}_{index}", f"{table}_before")
+    op.create_table(table, *columns, sa.PrimaryKeyConstraint(*key, name=f"pk_{table}"), sqlite_with_rowid=False)
     names = [column.name for column in columns]
-    values = ", ".join("1" if name == "attempt" else name for name in names)
-    op.execute(f"INSERT INTO steps ({', '.join(names)}) SELECT {values} FROM steps_before")  # noqa: S608 - our own names
-    op.drop_table("steps_before")
-    op.create_index("ix_steps_run_id", "steps", ["run_id"])
+    values = ", ".join(fresh.get(name, name) for name in names)
+    op.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table}_before")  # noqa: S608 - our names
+    op.drop_table(f"{table}_before")
 
 
 def _payloads() -> None:
