@@ -83,6 +83,10 @@ class Ledger(Protocol):
         """
         ...
 
+    def let_go(self, outbox: Outbox) -> None:
+        """Have a run no longer, and write nothing: another process has it."""
+        ...
+
     async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
         """Take a run that is not finished, to go on with it here.
 

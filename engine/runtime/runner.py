@@ -197,7 +197,8 @@ class Runner:
                 raise
             return result
         except LeaseLost:
-            raise  # whoever has the run now says how it ends
+            self.ledger.let_go(run.outbox)  # whoever has the run now says how it ends
+            raise
         except EngineError as ended:
             error = ended
         return await self._finish(run, began, output, error)

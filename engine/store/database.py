@@ -1,5 +1,6 @@
 """Opens the database of the ledger; whatever is wrong with it is one sentence, and never shows a password."""
 
+import logging
 import secrets
 import sqlite3
 from pathlib import Path
@@ -131,6 +132,7 @@ def _engine(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what it has to say of a lost connection is raised
     engine = create_engine(url.set(query={**_BOUNDS, **url.query}), pool_pre_ping=True)
 
     @event.listens_for(engine, "connect")

@@ -69,9 +69,14 @@ class Lease:
         """Have a run from now on; `cancel` is called from another thread when somebody asks for its end."""
         self._runs.setdefault(run_id, _Held()).cancel = cancel
 
-    def release(self, run_id: str) -> None:
-        """Have it no longer; if its end could not be written, the next beat lets anybody take it."""
-        if self._runs.pop(run_id, None) is not None:
+    def release(self, run_id: str, fence: int) -> None:
+        """Have it no longer; if its end could not be written, the next beat lets anybody take it.
+
+        What was taken under another fence meanwhile, in this same process, stays held.
+        """
+        held = self._runs.get(run_id)
+        if held is not None and held.fence in (None, fence):
+            del self._runs[run_id]
             self._released.append(run_id)
 
     def due_in(self) -> float | None:

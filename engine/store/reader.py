@@ -1,19 +1,22 @@
 """Reads over connections that write nothing, after all that was submitted before."""
 
 import asyncio
+import time
 import zlib
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from sqlalchemy import Connection, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.payloads import references_in
 from engine.store import tables
 from engine.store.database import Database
+from engine.store.transactions import may_pass
 from engine.store.writer import Writer
 
 Read = TypeVar("Read")
+_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0)  # seconds between attempts at a server that has gone; it may restart
 _AT_ONCE = 500  # addresses in one question
 
 
@@ -43,11 +46,16 @@ class Reader:
         return self._ask(question)
 
     def _ask(self, question: Callable[[Connection], Read]) -> Read:
-        try:
-            with self._database.engine.connect() as connection:
-                return question(connection)
-        except SQLAlchemyError as error:
-            raise self._database.error(error) from error
+        waits = iter(() if self._database.is_sqlite else _WAITS)
+        while True:
+            try:
+                with self._database.engine.connect() as connection:
+                    return question(connection)
+            except SQLAlchemyError as error:
+                wait = next(waits, None) if isinstance(error, DBAPIError) and may_pass(error) else None
+                if wait is None:
+                    raise self._database.error(error) from error
+            time.sleep(wait)  # in a thread: only questions to a server are asked again
 
 
 def contents_at(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:

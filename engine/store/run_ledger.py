@@ -74,7 +74,7 @@ class RunLedger:
         try:
             await self._writer.commit([record, *outbox.take_all()], outbox.key)
         except BaseException:
-            self._lease.release(record.run_id)
+            self._lease.release(record.run_id, outbox.fence)
             raise
 
     async def write(self, outbox: Outbox) -> None:
@@ -101,7 +101,11 @@ class RunLedger:
         try:
             await self._writer.commit(rows, outbox.key)
         finally:
-            self._lease.release(record.run_id)
+            self._lease.release(record.run_id, outbox.fence)
+
+    def let_go(self, outbox: Outbox) -> None:
+        """Have a run no longer, and write nothing: another process has it."""
+        self._lease.release(outbox.run_id, outbox.fence)
 
     async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
         """Take a run that is not finished, to go on with it here.

@@ -32,6 +32,7 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(_FOLDER))
     with engine.connect().execution_options(writes=True) as connection, connection.begin():
         if engine.dialect.name != "sqlite":  # SQLite's BEGIN IMMEDIATE is lock enough
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # another process may migrate for long
             connection.execute(text("SELECT pg_advisory_xact_lock(7021971)"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

@@ -64,7 +64,7 @@ class Transactions:
                 return result
             except DBAPIError as error:
                 self.disconnect()
-                wait = self._next_wait() if waits and self._may_pass(error) else None
+                wait = self._next_wait() if waits and may_pass(error) else None
                 if wait is None:
                     raise
                 time.sleep(wait)
@@ -89,13 +89,13 @@ class Transactions:
             self._waits = iter(_LOCKED_WAITS if self._database.is_sqlite else _LOST_WAITS)
         return next(self._waits, None)
 
-    def _may_pass(self, error: DBAPIError) -> bool:
-        if self._database.is_sqlite:
-            return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _LOCKED
-        state = getattr(error.orig, "sqlstate", None)  # a server that is gone says none
-        return (
-            error.connection_invalidated or state in _TRY_AGAIN or (not state and isinstance(error, OperationalError))
-        )
+
+def may_pass(error: DBAPIError) -> bool:
+    """Say whether a database may recover from an error by itself: a lock, a cut connection, a server that restarts."""
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _LOCKED
+    state = getattr(error.orig, "sqlstate", None)  # a server that is gone says none
+    return error.connection_invalidated or state in _TRY_AGAIN or (not state and isinstance(error, OperationalError))
 
 
 def _has_committed(connection: Connection, number: str) -> bool:
