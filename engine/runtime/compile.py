@@ -112,7 +112,7 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
             record=StepRecord(
                 step_id=step_id,
                 run_id=run.record.run_id,
-                seq=run.record.steps + 1,
+                seq=run.next_seq(),
                 node_name=name,
                 node_kind=kind,
                 visit=number,

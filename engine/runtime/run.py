@@ -91,6 +91,12 @@ class Run:
     failed_node: str | None = None
     is_admitted: bool = False
     worked_ns: int = 0
+    last_seq: int = 0
+
+    def next_seq(self) -> int:
+        """Count the steps as they begin, over every process that had the run."""
+        self.last_seq += 1
+        return self.last_seq
 
     def emit(self, event: Event) -> None:
         """Tell the listener, if there is one."""

@@ -311,6 +311,7 @@ def _seed(run: Run, taken: Taken) -> None:
     run.is_admitted = True
     run.journal = RunJournal.of(taken.steps, taken.calls)
     run.worked_ns = record.duration_ns or 0
+    run.last_seq = max((step.seq for step in taken.steps), default=0)
     record.steps, record.calls = len(taken.steps), 0
     record.usage_input_tokens = record.usage_output_tokens = 0
     for call in taken.calls:

@@ -118,6 +118,7 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
         rows = [payload_row(payload) for payload in answer]
         connection.execute(insert_once(tables.payloads, connection.dialect.name), rows)
         settled = {"status": "ok", "resolution": "done", "response_payload": answer[-1].sha256}
+        settled |= {"error_type": None, "error_message": None}
     connection.execute(update(table).where(table.c.call_id == call.call_id).values(**settled))
     return call
 

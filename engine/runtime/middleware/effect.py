@@ -55,7 +55,9 @@ async def _settled(call: Call, row: CallRecord) -> Answer | None:
     row.resolution = "probe"
     row.status = "failed" if found is None else "ok"
     answer = None if found is None else call.target.restore(call, found)
-    row.response_payload = None if answer is None else call.run.keep(answer.response)
+    if answer is not None:
+        row.response_payload = call.run.keep(answer.response)
+        row.error_type = row.error_message = None
     await _note(call, row)
     return answer
 
