@@ -33,7 +33,7 @@ from engine.store.run_ledger import KeepCheckpoints
 
 DEFAULT_DATABASE = "sqlite:///runs.db"
 _RUN_ID = re.compile("[0-9a-f]{32}")
-_FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
+_FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
 
@@ -152,7 +152,8 @@ class App:
             user: who asks.
             conversation_id: what the run belongs to.
             listener: is told what happens while it happens.
-            run_id: 32 hex digits of your own: asking again with the same id goes on with the run, or gives its result.
+            run_id: 32 hex digits of your own: asking again with the same id goes on with the run, or gives its result
+                where it succeeded, was blocked or was cancelled.
 
         Raises:
             ConfigurationError: there is no such workflow, or a model of it cannot be asked.
@@ -202,7 +203,7 @@ class App:
         """
         record = await self.ledger.run(run_id)
         workflow = self.workflow(record.workflow)
-        bundle = self._bundle(workflow)
+        bundle = self._bundle(workflow, budget)
         if not accept_version:
             await self._refuse_another_version(record, workflow, bundle)
         return await self._running().resume(
@@ -316,7 +317,7 @@ class App:
             )
         return self._runner
 
-    def _bundle(self, workflow: Workflow) -> dict[str, Any]:
+    def _bundle(self, workflow: Workflow, budget: Budget | None = None) -> dict[str, Any]:
         """Name all that a run of the workflow stands on, models and prices included.
 
         Raises:
@@ -328,7 +329,7 @@ class App:
             roles[role] = [
                 {"provider": model.provider, "model": model.name, "params": {**model.params}} for model in models
             ]
-            for model in models if workflow.budget.usd is not None else ():
+            for model in models if (budget or workflow.budget).usd is not None else ():
                 if self._charges.dearest(model, 1, 1, self.clock.now()) is None:
                     raise ConfigurationError(
                         f"the price of {model.provider}:{model.name} (role {role!r}) is not known and the budget of "

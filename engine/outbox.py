@@ -32,6 +32,7 @@ class Outbox:
         staged: what tasks wrote lately.
         stored: checkpoints for which something that tasks wrote is stored.
         held: the rows of a checkpoint that need not be stored unless something comes to depend on it.
+        holds_first: whether these are of the first, which the input of the run can stand for.
         has_checkpoint: whether one is stored.
         has_blobs: whether a checkpoint may hold what is not JSON.
         values: the channels of the run's last checkpoint.
@@ -46,6 +47,7 @@ class Outbox:
     staged: list[Staged] = field(default_factory=list[Staged])
     stored: set[str] = field(default_factory=set[str])
     held: list[Any] = field(default_factory=list[Any])
+    holds_first: bool = False
     has_checkpoint: bool = False
     has_blobs: bool = False
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])

@@ -7,13 +7,14 @@ from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, TypeVar
 
 import typer
+from pydantic import ValidationError
 
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption
 from engine.cli.render import console, print_result, run_tree
 from engine.definition.policies import Budget
-from engine.errors import InputError
+from engine.errors import DefinitionError, InputError
 from engine.records import CallRecord, RunRecord
 
 Found = TypeVar("Found")
@@ -97,7 +98,7 @@ def resolve(
     if (done is None) == (not retry):
         raise InputError("say either --done JSON, with what the action answered, or --retry")
     try:
-        answer = None if done is None else json.loads(done)
+        answer = None if done is None else json.loads(done, parse_constant=_no_number)
     except ValueError as error:
         raise InputError(f"--done takes JSON, and {done!r} is not JSON: {error}; a text is '\"like this\"'") from error
     loaded = load_app(app, database)
@@ -125,11 +126,19 @@ async def _within(app: App, work: Callable[[], Awaitable[Found]]) -> Found:
 async def _budget(app: App, run: str, usd: str | None, tokens: int | None, seconds: float | None) -> Budget | None:
     """Give the workflow's budget with what was said in place of it; None if nothing was."""
     try:
-        said = {"usd": None if usd is None else str(Decimal(usd)), "tokens": tokens, "seconds": seconds}
+        said: dict[str, Any] = {"usd": None if usd is None else Decimal(usd), "tokens": tokens, "seconds": seconds}
     except InvalidOperation as error:
         raise InputError(f"--usd {usd!r} is not an amount like 0.25") from error
     given = {name: value for name, value in said.items() if value is not None}
     if not given:
         return None
     record = await app.ledger.run(run)
-    return app.workflow(record.workflow).budget.model_copy(update=given)
+    whole = app.workflow(record.workflow).budget.model_dump(exclude_none=True)
+    try:
+        return Budget(**(whole | given))
+    except (ValidationError, DefinitionError) as error:
+        raise InputError(f"--usd, --tokens or --seconds is not an amount greater than 0: {given}") from error
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -138,9 +138,11 @@ def _step_id(run_id: str, node: str, visit: int) -> str:
     return hashlib.blake2b(f"{run_id}\0{node}\0{visit}".encode(), digest_size=8).hexdigest()
 
 
-def waiting_nodes(checkpoint: Mapping[str, Any]) -> list[str]:
-    """Give the nodes that run next from a checkpoint on."""
-    return sorted(name.removeprefix(_WAY) for name in checkpoint["channel_values"] if name.startswith(_WAY))
+def waiting_nodes(found: Any) -> list[str]:
+    """Give the nodes that run next from a checkpoint on, those that finished ways lead to included."""
+    channels = [*found.checkpoint["channel_values"], *(channel for _, channel, _ in found.pending_writes or ())]
+    names = {channel.removeprefix(_WAY) for channel in channels if channel.startswith(_WAY)}
+    return sorted(names - {START})
 
 
 def _start_function(workflow: Workflow) -> Callable[..., Any]:

@@ -30,8 +30,8 @@ class RunJournal:
     def of(cls, steps: Iterable[StepRecord], calls: Iterable[CallRecord]) -> "RunJournal":
         """Read the journal off the ledger.
 
-        A model's answer is not given again to a step that failed because of what the model had answered: it would fail
-        so for ever. What a tool did stays done.
+        An answer is not given again to a step that failed because of what it was answered: it would fail so for ever.
+        What a tool did stays done.
         """
         journal = cls()
         turned_down: set[str] = set()
@@ -46,7 +46,7 @@ class RunJournal:
                 journal._began.setdefault(call.step_id, call.step_started_at)
             if call.status == "unknown" and call.tool_effect == "once":
                 journal._unknown.setdefault(request, []).append(call)
-            elif call.status == "ok" and not (call.operation_name == MODEL_CALL and call.step_id in turned_down):
+            elif call.status == "ok" and not (call.step_id in turned_down and _may_be_asked_again(call)):
                 journal._asked[place] = call.request_hash
                 journal._finished.setdefault(request, []).append(call)
         return journal
@@ -80,3 +80,8 @@ class RunJournal:
     def began(self, step_id: str, now: datetime) -> datetime:
         """Say when a step first began: now, if nothing of it is recorded."""
         return self._began.get(step_id, now)
+
+
+def _may_be_asked_again(call: CallRecord) -> bool:
+    """Say whether a call only asked for something, and did nothing."""
+    return call.operation_name == MODEL_CALL or call.tool_effect == "read"

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
-from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, VersionChanged
+from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy, VersionChanged
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
@@ -140,7 +141,11 @@ class Runner:
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
         outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_checkpoint=True, has_blobs=True)
         taken.record.version = workflow.version
-        run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
+        try:
+            run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
+        except BaseException:
+            self.ledger.let_go(outbox)
+            raise
         return await self._supervise(run, partial(self._onwards, run), cancel)
 
     def _prepare(
@@ -191,16 +196,22 @@ class Runner:
             output = await cancel.task
         except asyncio.CancelledError:
             run.record.status = RunStatus.CANCELLED
-            result = await asyncio.shield(self._finish(run, began, {}, None))
             caller = asyncio.current_task()
             if caller is not None and caller.cancelling():
+                with suppress(EngineError):  # whoever cancelled hears of that, whatever the ledger says
+                    await asyncio.shield(self._finish(run, began, {}, None))
                 raise
-            return result
+            return await asyncio.shield(self._finish(run, began, {}, None))
+        except RunBusy:
+            raise  # it has begun elsewhere, and ends there
         except LeaseLost:
             self.ledger.let_go(run.outbox)  # whoever has the run now says how it ends
             raise
         except EngineError as ended:
             error = ended
+        except Exception as raised:
+            error = NodeFailed(f"the run stopped: {type(raised).__name__}: {raised}")
+            error.__cause__ = raised
         return await self._finish(run, began, output, error)
 
     async def _in_time(self, run: Run, work: Work) -> Mapping[str, Any]:
@@ -226,9 +237,13 @@ class Runner:
         if run.workflow.guard_input:
             entered = dict(await guarded(run, run.workflow.guard_input, entered, Stage.RUN_INPUT))
         run.record.input_payload = run.keep(entered)
-        await self.ledger.admit(run.record, run.outbox, cancel)
-        run.is_admitted = True
-        self._written.add(run.workflow.version)
+        admitting = asyncio.ensure_future(self.ledger.admit(run.record, run.outbox, cancel))
+        try:
+            await asyncio.shield(admitting)
+        finally:  # whoever cancels now must know whether it has begun
+            await admitting
+            run.is_admitted = True
+            self._written.add(run.workflow.version)
         return await self._through_graph(run, {**state, **entered, COUNTS: {}})
 
     async def _onwards(self, run: Run) -> Mapping[str, Any]:
@@ -254,7 +269,7 @@ class Runner:
             raise
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
-        values = run.outbox.values
+        values = {**default_state(workflow.state), **run.outbox.values}
         returned = {name: values[name] for name in workflow.output or workflow.state.model_fields}
         if workflow.guard_output:
             returned = dict(await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT))
@@ -274,7 +289,7 @@ class Runner:
     async def _see_to_waiting_nodes(self, workflow: Workflow, run_id: str) -> None:
         """Refuse a run whose next node is gone: LangGraph would end it as if it had succeeded."""
         found = await self.ledger.checkpoints.aget_tuple({"configurable": {"thread_id": run_id}})
-        gone = [name for name in waiting_nodes(found.checkpoint) if name not in workflow.nodes] if found else []
+        gone = [name for name in waiting_nodes(found) if name not in workflow.nodes] if found else []
         if gone:
             raise VersionChanged(
                 f"the run {run_id} waits at {', '.join(map(repr, gone))}, which {workflow.name!r} no longer has: "

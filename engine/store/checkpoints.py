@@ -220,7 +220,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
         if self._latest_only and outbox.has_checkpoint:
             rows.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": parent}, stream))
         is_first, outbox.is_new = outbox.is_new, False
-        outbox.held = rows
+        outbox.held, outbox.holds_first = rows, is_first
         if is_first or (not stream[1] and _is_last(checkpoint)):
             return
         await self._writer.commit([*outbox.take(staged.task for staged in led_here), *outbox.release()], outbox.key)

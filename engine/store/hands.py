@@ -31,6 +31,8 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
         raise InputError(f"the run {run_id} {_OVER[status]}: there is nothing left to resume")
     if status is RunStatus.RUNNING and not force and lease.is_held(connection, row):
         raise RunBusy(f"the run {run_id} is running in another process: wait for it, or `flowledger cancel {run_id}`")
+    if row.input_payload is None:
+        raise InputError(f"the run {run_id} stopped before its input was accepted: run the workflow anew")
     lease.take(connection, run_id, row.fence + 1)
     worked = row.duration_ns or 0
     if status is RunStatus.RUNNING:
@@ -101,18 +103,15 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
     _cut_calls(connection, run_id)
     table = tables.calls
     mine = select(table).where(table.c.run_id == run_id)
-    unknown = records_of(
-        CallRecord,
-        connection.execute(mine.where((table.c.status == "unknown") & table.c.tool_effect.is_not(None))).all(),
-    )
-    found = [
-        call for call in unknown if call_id and (call.call_id.startswith(call_id) or call.call_id.endswith(call_id))
-    ]
+    may_be_said = (table.c.status == "unknown") | (table.c.resolution == "done")  # what was said may be mended
+    calls = connection.execute(mine.where(may_be_said & table.c.tool_effect.is_not(None))).all()
+    unknown = [call for call in calls if call.status == "unknown"]
+    found = _named(unknown, call_id) or _named(calls, call_id)
     if len(found) != 1:
         open_ones = ", ".join(f"{call.call_id} ({call.tool_name})" for call in unknown) or "none"
         what = "several fit" if found else "none is"
         raise InputError(f"{what} {call_id!r}: the calls of {run_id} whose outcome is unknown are {open_ones}")
-    call = found[0]
+    call = records_of(CallRecord, found)[0]
     settled: dict[str, Any] = {"status": "failed", "resolution": "retry"}
     if answer is not None:
         rows = [payload_row(payload) for payload in answer]
@@ -121,6 +120,11 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
         settled |= {"error_type": None, "error_message": None}
     connection.execute(update(table).where(table.c.call_id == call.call_id).values(**settled))
     return call
+
+
+def _named(calls: Sequence[Any], name: str) -> list[Any]:
+    """Give the calls whose ids begin or end with a name."""
+    return [call for call in calls if name and (call.call_id.startswith(name) or call.call_id.endswith(name))]
 
 
 def records_of(record: type[Any], rows: Sequence[Any]) -> list[Any]:

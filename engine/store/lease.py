@@ -6,14 +6,17 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from engine.errors import InputError
+from engine.errors import InputError, RunBusy
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.transactions import Transactions
@@ -56,7 +59,7 @@ class Lease:
         self._next_beat = self._next_look = 0.0
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
         upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
-        me = {"worker_id": self.worker_id, "host": socket.gethostname(), "process_id": os.getpid()}
+        me = {"worker_id": self.worker_id, "host": _machine(), "process_id": os.getpid()}
         begun = upsert(tables.workers).values(**me, started_at=now, beat_at=now)
         self._beat = begun.on_conflict_do_update(index_elements=["worker_id"], set_={"beat_at": now})
         runs = tables.runs.c
@@ -65,8 +68,18 @@ class Lease:
         left = runs.run_id.in_(bindparam("left", expanding=True))
         self._let_go = update(tables.runs).where(left, mine).values(worker_id=None)
 
+    def begin(self, run_id: str, cancel: Callable[[], None]) -> None:
+        """Have a run that begins; `cancel` is called from another thread when somebody asks for its end.
+
+        Raises:
+            RunBusy: this process has it already.
+        """
+        if run_id in self._runs:
+            raise RunBusy(f"the run {run_id} is in progress in this process: wait for it, or give another id")
+        self._runs[run_id] = _Held(cancel)
+
     def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
-        """Have a run from now on; `cancel` is called from another thread when somebody asks for its end."""
+        """Have a run that was taken; `cancel` as above."""
         self._runs.setdefault(run_id, _Held()).cancel = cancel
 
     def release(self, run_id: str, fence: int) -> None:
@@ -129,10 +142,20 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     """Say whether a worker beats still; one of this machine whose process is gone does not."""
     table = tables.workers
     row = connection.execute(select(table).where(table.c.worker_id == worker_id)).first()
-    if row is None or (row.host == socket.gethostname() and not _has_process(row.process_id)):
+    if row is None or (row.host == _machine() and not _has_process(row.process_id)):
         return False
     age = _AGE_SQLITE if connection.dialect.name == "sqlite" else _AGE_POSTGRES
     return float(connection.execute(age, {"worker": worker_id}).scalar() or 0.0) < LEASE_SECONDS
+
+
+@cache
+def _machine() -> str:
+    """Name what process ids are unique in: a host since it booted, or a container of it."""
+    marks = [socket.gethostname()]
+    with suppress(OSError):
+        marks.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")[:8])
+        marks.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(marks)
 
 
 def _has_process(process_id: int) -> bool:

@@ -1,12 +1,14 @@
 """The ledger as a run sees it: it begins, writes under its fence, changes hands and ends."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
-from engine.errors import StoreError
+from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import addresses_in, pack, unpack
 from engine.ports import Taken
@@ -67,14 +69,19 @@ class RunLedger:
         """Write down that a run begins, with all that its outbox holds; from now on this process has it.
 
         Raises:
+            RunBusy: the run has begun already.
             StoreError: the database refused; the run has not begun.
         """
         record.worker_id, record.fence = self.worker_id, outbox.fence
-        self._lease.hold(record.run_id, cancel)
+        self._lease.begin(record.run_id, cancel)
         try:
             await self._writer.commit([record, *outbox.take_all()], outbox.key)
-        except BaseException:
+        except StoreError as error:
             self._lease.release(record.run_id, outbox.fence)
+            if isinstance(error.__cause__, IntegrityError):
+                raise RunBusy(
+                    f"the run {record.run_id} has begun in another process: ask again, or resume it"
+                ) from error
             raise
 
     async def write(self, outbox: Outbox) -> None:
@@ -96,7 +103,7 @@ class RunLedger:
         rows: list[Any] = [*outbox.take_all(), FinishedRun(record)]
         if record.status is RunStatus.SUCCEEDED and self._keep == "unfinished":
             rows += [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
-        else:
+        elif not outbox.holds_first:
             rows += outbox.release()
         try:
             await self._writer.commit(rows, outbox.key)
@@ -115,7 +122,14 @@ class RunLedger:
             RunBusy: a living process has it, and `force` was not said.
             StoreError: the database refused.
         """
-        taken = await self._writer.do(lambda connection: hands.take(connection, run_id, self._lease, now, force=force))
+        taking = asyncio.ensure_future(
+            self._writer.do(lambda connection: hands.take(connection, run_id, self._lease, now, force=force))
+        )
+        try:
+            taken = await asyncio.shield(taking)
+        except asyncio.CancelledError:  # it may be taken all the same; then it is given back
+            self._lease.release(run_id, (await taking).record.fence)
+            raise
         self._lease.hold(run_id, cancel)
         return taken
 

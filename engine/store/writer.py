@@ -203,6 +203,8 @@ class Writer:
             self._batches.committed(batch)
 
     def _perform(self, item: _Work) -> None:
+        if not item.done.set_running_or_notify_cancel():
+            return  # nobody waits for it any more
         try:
             result = self._transactions.run(item.work, repeatable=False)
         except Exception as error:  # as above
@@ -238,7 +240,9 @@ class Writer:
         if isinstance(error, EngineError):
             return error
         if isinstance(error, SQLAlchemyError):
-            return self._database.error(error)
+            said = self._database.error(error)
+            said.__cause__ = error
+            return said
         return StoreError(f"the ledger could not be written: {type(error).__name__}: {error}")
 
 

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from engine.definition.edges import END, START, Chain
-from engine.errors import InputError, RunError, VersionChanged
+from engine.definition.edges import END, START, Chain, Parallel
+from engine.definition.guardrail import Action, Guardrail, Verdict
+from engine.errors import InputError, RunBusy, RunError, VersionChanged
+from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
 from engine.nodes.generate import Generate
 from engine.records import RunStatus
@@ -122,3 +124,109 @@ async def test_many_that_fail_at_their_first_node_go_on_from_their_input():
         BROKEN["is"] = False
         mended = await asyncio.gather(*(app.resume(result.run_id) for result in failed))
         assert [result.output["ticket"] for result in mended] == [f"mended: q{number}" for number in range(20)]
+
+
+async def refuses(question: str) -> str:
+    """Never finish."""
+    await asyncio.Event().wait()
+    return question
+
+
+class Explodes(Guardrail):
+    """Breaks down as long as it is broken."""
+
+    async def check(self, item):
+        if BROKEN["is"]:
+            raise ValueError("the guard is broken")
+        return []
+
+
+class AsksAPerson(Guardrail):
+    """Asks for a person, always."""
+
+    async def check(self, item):
+        return [("question", Verdict(action=Action.REQUIRE_APPROVAL, reason="somebody must look"))]
+
+
+async def test_a_caller_that_gives_up_on_a_resume_leaves_the_ledger_working():
+    BROKEN["is"] = True
+    async with app_for(steps(), large=scripted("a draft")) as app:
+        failed = await app.run("line", {"question": "q"})
+        BROKEN["is"] = False
+        for turns in range(12):
+            resuming = asyncio.create_task(app.resume(failed.run_id))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            resuming.cancel()
+            await asyncio.gather(resuming, return_exceptions=True)
+        record = await app.ledger.run(failed.run_id)
+        if record.status is not RunStatus.SUCCEEDED:
+            assert (await app.resume(failed.run_id)).status is RunStatus.SUCCEEDED
+
+
+async def test_of_two_that_start_with_the_same_id_at_once_one_does_and_the_other_is_told():
+    run_id = "b" * 32
+    async with app_for(steps(), large=scripted("a draft")) as app:
+        BROKEN["is"] = False
+        started = [app.run("line", {"question": "q"}, run_id=run_id) for _ in range(2)]
+        one, other = await asyncio.gather(*started, return_exceptions=True)
+        assert one.status is RunStatus.SUCCEEDED
+        assert isinstance(other, RunBusy)
+        assert len(await app.ledger.steps(run_id)) == 2
+
+
+async def test_a_caller_that_gives_up_at_any_moment_is_told_so_and_the_run_is_recorded_or_never_was():
+    BROKEN["is"] = False
+    async with app_for(steps(), large=scripted("a draft")) as app:
+        for turns in range(0, 40, 2):
+            running = asyncio.create_task(app.run("line", {"question": "q"}))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            (ended,) = await asyncio.gather(running, return_exceptions=True)
+            assert isinstance(ended, asyncio.CancelledError) or ended.status is RunStatus.SUCCEEDED
+        assert {run.status for run in await app.ledger.runs()} <= {RunStatus.CANCELLED, RunStatus.SUCCEEDED}
+
+
+async def test_an_input_that_was_not_accepted_is_never_run():
+    workflow = line(("note", noting()), guard_input=[AsksAPerson()])
+    async with app_for(workflow) as app:
+        stopped = await app.run("line", {"question": "q"})
+        assert stopped.status is RunStatus.NEEDS_REVIEW
+        with pytest.raises(InputError, match="stopped before its input was accepted"):
+            await app.resume(stopped.run_id)
+
+
+async def test_a_guardrail_that_breaks_down_fails_the_run_which_goes_on_when_it_is_mended():
+    workflow = line(("note", noting()), guard_output=[Explodes()], output=["notes"])
+    BROKEN["is"] = True
+    async with app_for(workflow) as app:
+        failed = await app.run("line", {"question": "q"})
+        assert failed.status is RunStatus.FAILED
+        assert "ValueError: the guard is broken" in failed.error.message
+        BROKEN["is"] = False
+        result = await app.resume(failed.run_id)
+        assert result.output == {"notes": ["q"]}
+        assert len(await app.ledger.steps(failed.run_id)) == 1, "the step that had finished does not run again"
+
+
+async def test_a_run_that_begins_with_parallel_ways_and_was_cancelled_goes_on():
+    hang = CallTool(tool=refuses, args={"question": "question"}, into="ticket", effect="read")
+    nodes = {"one": noting(), "two": hang, "join": noting()}
+    edges = [Parallel(START, to=["one", "two"], join="join"), Chain("join", END)]
+    async with app_for(line(("note", noting()), nodes=nodes, edges=edges)) as app:
+        for turns in (0, 3, 20, 200):
+            running = asyncio.create_task(app.run("line", {"question": "q"}))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        accepted = [run for run in await app.ledger.runs() if run.input_payload is not None]
+        assert accepted
+        for run in accepted:
+            resuming = asyncio.create_task(app.resume(run.run_id))
+            for _ in range(200):
+                await asyncio.sleep(0)
+            resuming.cancel()
+            (ended,) = await asyncio.gather(resuming, return_exceptions=True)
+            assert isinstance(ended, asyncio.CancelledError)

@@ -44,7 +44,15 @@ from engine.store.ledger import SqlLedger
 async def main(url, run_id):
     ledger = SqlLedger(Database.open(url))
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    run = RunRecord(run_id=run_id, workflow="ask", version="v", status="running", started_at=now, claimed_at=now)
+    run = RunRecord(
+        run_id=run_id,
+        workflow="ask",
+        version="v",
+        status="running",
+        started_at=now,
+        claimed_at=now,
+        input_payload="{}",
+    )
     await ledger.admit(run, Outbox(run_id), lambda: None)
     print("has it", flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -108,7 +116,7 @@ def execute(url: str) -> Iterator[Callable[[str], Any]]:
 
 def run(number: int = 1, **fields: Any) -> RunRecord:
     given = {"run_id": f"{number:032x}", "workflow": "ask", "version": "v1", "started_at": NOW, "claimed_at": NOW}
-    return RunRecord(**({"status": RunStatus.RUNNING} | given | fields))
+    return RunRecord(**({"status": RunStatus.RUNNING, "input_payload": "{}"} | given | fields))
 
 
 def call(call_id: str, number: int = 1, **fields: Any) -> CallRecord:

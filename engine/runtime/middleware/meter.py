@@ -52,6 +52,8 @@ async def _write_intent(call: Call, row: CallRecord) -> None:
     """Make the attempt durable before it is sent; if nobody ever hears of its end, it stays charged so."""
     row.status = "in_flight"
     row.charged_tokens, row.charged_nano_usd = call.reservation.tokens, call.reservation.nano_usd
+    if call.operation != MODEL_CALL:
+        row.cost_nano_usd, row.cost_source = 0, "not_billed"
     try:
         await call.run.commit(row)
     except BaseException:
