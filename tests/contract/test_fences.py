@@ -401,8 +401,9 @@ async def test_only_one_action_whose_outcome_is_unknown_is_settled_at_a_time(ope
         "bb01": ("ok", None),
         "cc01": ("unknown", None),
     }
-    with pytest.raises(InputError, match=r"none is 'aa01': the calls of .* are none"):
-        await ledger.resolve(run().run_id, "aa01", done=False)
+    with pytest.raises(InputError, match=r"none is 'aa02': the calls of .* are none"):
+        await ledger.resolve(run().run_id, "aa02", done=False)
+    assert (await ledger.resolve(run().run_id, "aa01", done=True, answer=7)).call_id == "aa01", "it may be mended"
 
 
 async def test_commits_wait_while_too_much_is_queued_and_all_arrive(open_ledger, monkeypatch):
