@@ -12,10 +12,12 @@ from pydantic import ValidationError
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption
-from engine.cli.render import console, print_result, run_tree
+from engine.cli.render import console, run_tree
+from engine.cli.run import report
 from engine.definition.policies import Budget
 from engine.errors import DefinitionError, InputError
 from engine.records import CallRecord, RunRecord
+from engine.runtime.result import RunResult
 
 Found = TypeVar("Found")
 RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")]
@@ -42,21 +44,11 @@ def resume(
     """
     loaded = load_app(app, database)
 
-    async def work() -> Any:
+    async def work() -> RunResult:
         budget = await _budget(loaded, run, usd, tokens, seconds)
         return await loaded.resume(run, accept_version=accept_version, take_over=take_over, budget=budget)
 
-    try:
-        result = asyncio.run(_within(loaded, work))
-    except KeyboardInterrupt:
-        typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
-        raise typer.Exit(130) from None
-    if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
-    else:
-        print_result(result, heard=None)
-    if result.error is not None:
-        raise typer.Exit(result.error.exit_code)
+    report(_within(loaded, work), heard=None, as_json=as_json)
 
 
 def cancel(

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -45,15 +45,21 @@ def run(
     given = input_of(loaded.workflow(workflow), values or [], input_file)
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
+    work = _run(loaded, workflow, given, tenant, user, listening)
+    report(work, heard=listening, as_json=as_json)
+
+
+def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_json: bool) -> None:
+    """Run to the end, print what came of it, and leave with its exit code."""
     try:
-        result = asyncio.run(_run(loaded, workflow, given, tenant, user, listening))
+        result = asyncio.run(work)
     except KeyboardInterrupt:
         typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
         raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
-        print_result(result, heard=listening)
+        print_result(result, heard=heard)
     if result.error is not None:
         raise typer.Exit(result.error.exit_code)
 

@@ -1,7 +1,6 @@
 """What every ledger promises, on every database."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,13 +15,6 @@ from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[SqlLedger]:
-    opened = SqlLedger(Database.open(database_url, migrate=True))
-    yield opened
-    await opened.close()
 
 
 def run(number: int = 1, **fields) -> RunRecord:

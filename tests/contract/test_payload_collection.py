@@ -1,7 +1,6 @@
 """Payloads that nothing refers to are deleted while others write, and none that somebody needs, on every database."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,13 +29,6 @@ from tests.old_runs import (
     run_id,
     step,
 )
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[SqlLedger]:
-    opened = SqlLedger(Database.open(database_url, migrate=True))
-    yield opened
-    await opened.close()
 
 
 async def test_a_payload_that_is_used_again_between_mark_and_sweep_survives(ledger):

@@ -1,7 +1,6 @@
 """What is deleted of old runs, what is kept, and that payloads in use survive whoever prunes, on every database."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
@@ -39,13 +38,6 @@ from tests.old_runs import (
     run_id,
     step,
 )
-
-
-@pytest.fixture
-async def ledger(database_url: str) -> AsyncIterator[SqlLedger]:
-    opened = SqlLedger(Database.open(database_url, migrate=True))
-    yield opened
-    await opened.close()
 
 
 async def test_checkpoints_of_runs_that_ended_long_ago_go_and_the_ledger_stays(ledger):
