@@ -16,6 +16,7 @@ from engine.ports import Clock
 from engine.testing import ScriptedModel, StillClock
 from engine.usage import Price
 
+QUESTION = {"question": "How long do refunds take?"}
 DOCUMENTS = ["Refunds take five days.", "Orders ship on Mondays.", "The office closes at noon."]
 
 
@@ -60,6 +61,11 @@ def go_right() -> Literal["left", "right"]:
 def count_up(count: int) -> int:
     """Count."""
     return count + 1
+
+
+def run_id(number: int = 1) -> str:
+    """Give the id of a run by its number."""
+    return f"{number:032x}"
 
 
 def ask(**changes: Any) -> Workflow:

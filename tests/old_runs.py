@@ -8,16 +8,13 @@ from engine.records import CallRecord, RunRecord, RunStatus, StepRecord
 from engine.store import tables
 from engine.store.ended_runs import Scope
 from engine.store.ledger import SqlLedger
+from tests.flows import run_id
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 OLD, RECENT = NOW - timedelta(days=60), NOW - timedelta(days=1)
 MONTH = Scope(NOW - timedelta(days=30))
 WHOLE = Scope(NOW - timedelta(days=30), whole_runs=True)
 LONG = "a text that is too long to stand where it is named " * 30
-
-
-def run_id(number: int) -> str:
-    return f"{number:032x}"
 
 
 def run(number: int, ended: datetime | None = OLD, status: RunStatus = RunStatus.FAILED, **fields) -> RunRecord:

@@ -1,4 +1,4 @@
-"""The command line as a user has it, run inside the test."""
+"""The command line as a user has it, run inside the test; and how long a database is waited for."""
 
 import sys
 from collections.abc import Callable
@@ -40,3 +40,18 @@ def flowledger(
         return Ran(code, captured.out, captured.err)
 
     return run
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make all waiting short."""
+    monkeypatch.setattr("engine.store.database._BUSY_SECONDS", 0.02)
+    monkeypatch.setattr("engine.store.transactions._LOCKED_WAITS", (0.01, 0.02))
+    monkeypatch.setattr("engine.store.transactions._LOST_WAITS", (0.01, 0.02, 0.05))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try again often, instead of rarely and for long."""
+    monkeypatch.setattr("engine.store.transactions._LOCKED_WAITS", (0.02,) * 100)
+    monkeypatch.setattr("engine.store.transactions._LOST_WAITS", (0.02,) * 100)

@@ -16,6 +16,7 @@ from engine.store.ended_runs import Scope
 from engine.store.ledger import SqlLedger
 from engine.store.retention import plan, prune
 from engine.store.statements import insert_once
+from tests.databases import SHARED
 from tests.old_runs import (
     LONG,
     MONTH,
@@ -156,7 +157,7 @@ async def test_who_has_found_a_payload_there_and_not_yet_committed_is_waited_for
     other.close()
 
 
-@pytest.mark.parametrize("database_url", ["sqlite file", "postgresql"], indirect=True)
+@SHARED
 async def test_runs_of_another_process_lose_nothing_while_somebody_prunes(ledger, database_url):
     other = SqlLedger(Database.open(database_url))
     texts = [f"{number} {LONG}" for number in range(12)]
