@@ -7,6 +7,7 @@ from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
 from engine.definition.policies import Breaker, Budget, Cache, Retry
 from engine.definition.prompt import Prompt
+from engine.definition.question import Decision, Question
 from engine.definition.state import Append, MergeByKey, State
 from engine.definition.workflow import Workflow
 from engine.errors import (
@@ -23,10 +24,14 @@ from engine.errors import (
 )
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
+from engine.nodes.approve import Approve
+from engine.nodes.ask import Ask
 from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
+from engine.nodes.for_each import ForEach
 from engine.nodes.generate import Generate
 from engine.nodes.retrieve import Retrieve
+from engine.nodes.subflow import Subflow
 from engine.nodes.validate import Validate
 from engine.records import RunStatus
 from engine.runtime.result import RunResult
@@ -38,6 +43,8 @@ __all__ = [
     "Action",
     "App",
     "Append",
+    "Approve",
+    "Ask",
     "Branch",
     "Breaker",
     "Budget",
@@ -48,9 +55,11 @@ __all__ = [
     "Chain",
     "Compute",
     "ConfigurationError",
+    "Decision",
     "DefinitionError",
     "EngineError",
     "Extractive",
+    "ForEach",
     "Generate",
     "GuardItem",
     "Guardrail",
@@ -63,6 +72,7 @@ __all__ = [
     "Passage",
     "Price",
     "Prompt",
+    "Question",
     "Reply",
     "Retrieve",
     "Retrieved",
@@ -75,6 +85,7 @@ __all__ = [
     "State",
     "StepContext",
     "StoreError",
+    "Subflow",
     "ToolFailed",
     "Update",
     "Usage",

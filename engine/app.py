@@ -10,7 +10,8 @@ from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 
-from engine.definition.bounds import CallBound, model_calls
+from engine.definition.bounds import model_calls
+from engine.definition.call_bound import CallBound
 from engine.definition.changes import changes
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
@@ -19,7 +20,8 @@ from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model, bind, role_from_environment
 from engine.ports import Clock, Indexer
-from engine.records import CallRecord, RunRecord, RunStatus
+from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
+from engine.runtime.answers import check_answer, the_one
 from engine.runtime.clock import SystemClock
 from engine.runtime.events import Listener
 from engine.runtime.middleware.breaker import Breakers
@@ -247,6 +249,44 @@ class App:
         """
         record = await self.ledger.run(run_id)
         return await self.ledger.resolve(record.run_id, call_id, done=done, answer=answer)
+
+    async def questions(self, run_id: str) -> list[QuestionRecord]:
+        """Give what a run waits for people to answer."""
+        record = await self.ledger.run(run_id)
+        return [asked for asked in await self.ledger.questions(record.run_id) if asked.status == "open"]
+
+    async def answer(
+        self,
+        run_id: str,
+        answer: Any = None,
+        *,
+        refuse: bool = False,
+        reason: str | None = None,
+        question: str | None = None,
+        digest: str | None = None,
+        by: str | None = None,
+    ) -> QuestionRecord:
+        """Answer the question that a run waits with; then the run can be resumed.
+
+        Args:
+            run_id: the run, or a beginning or end of its id.
+            answer: JSON that fits what was asked; none where yes or no is all.
+            refuse: say no.
+            reason: why, for the run and for the ledger.
+            question: the question, or a beginning of its id, where several are open.
+            digest: what the answer is about, or a beginning of it: if the question is about something else by now, the
+                answer is refused.
+            by: who answers.
+
+        Raises:
+            InputError: there is no such question, it is about something else, or the answer does not fit.
+        """
+        asked = the_one(run_id, await self.questions(run_id), question, digest)
+        schema = None if asked.schema_payload is None else await self.ledger.value(asked.schema_payload)
+        if not refuse:
+            check_answer(asked, schema, answer)
+        status = "refused" if refuse else "answered"
+        return await self.ledger.answer(asked, status=status, now=self.clock.now(), answer=answer, reason=reason, by=by)
 
     def run_sync(self, workflow: str, given: Mapping[str, Any] | None = None, **options: Any) -> RunResult:
         """Run a workflow from code that is not async, and close the app."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from engine.outbox import Outbox
-from engine.records import CallRecord, RunRecord, StepRecord
+from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord
 
 
 class Clock(Protocol):
@@ -45,6 +45,7 @@ class Taken:
     record: RunRecord
     steps: Sequence[StepRecord]
     calls: Sequence[CallRecord]
+    questions: Sequence[QuestionRecord] = ()
 
 
 class Ledger(Protocol):

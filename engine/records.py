@@ -18,6 +18,7 @@ class RunStatus(StrEnum):
     BLOCKED = "blocked"
     BUDGET_EXCEEDED = "budget_exceeded"
     NEEDS_REVIEW = "needs_review"
+    WAITING = "waiting"
     CANCELLED = "cancelled"
 
 
@@ -99,6 +100,8 @@ class StepRecord:
 
     Attributes:
         attempt: counts how often the visit was begun and recorded; a resumed run begins a failed visit again.
+        parent_step_id: the step inside which this one ran; None for a node of the run's own workflow.
+        item: which item of a list this step is for, counted from 0.
     """
 
     step_id: str
@@ -118,6 +121,8 @@ class StepRecord:
     update_payload: str | None = None
     error_type: str | None = None
     error_message: str | None = None
+    parent_step_id: str | None = None
+    item: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -194,6 +199,40 @@ class VerdictRecord:
 
 
 @dataclass(slots=True, kw_only=True)
+class QuestionRecord:
+    """What a run asks a person, and the answer.
+
+    Attributes:
+        kind: approve for an action, ask for a value.
+        digest: the sha256 of what the answer is about; an answer to anything else is refused.
+        shown_payload: the tool and its arguments, or the fields that are asked about.
+        schema_payload: the JSON Schema that an answer fits.
+        deadline_at: when the default stands for an answer; None if the run waits for ever.
+        default_payload: that answer; None if it counts as a refusal.
+        status: open, answered, refused or expired.
+        answered_by: who answered, as they said.
+    """
+
+    question_id: str
+    run_id: str
+    step_id: str
+    node_name: str
+    kind: str
+    text: str
+    digest: str
+    shown_payload: str
+    asked_at: datetime
+    schema_payload: str | None = None
+    deadline_at: datetime | None = None
+    default_payload: str | None = None
+    status: str = "open"
+    answer_payload: str | None = None
+    reason: str | None = None
+    answered_by: str | None = None
+    answered_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class OutcomeRecord:
     """What became of a run in the world, said during the run or long after."""
 
@@ -207,5 +246,13 @@ class OutcomeRecord:
 
 
 Record = (
-    PayloadRecord | VersionRecord | WorkerRecord | RunRecord | StepRecord | CallRecord | VerdictRecord | OutcomeRecord
+    PayloadRecord
+    | VersionRecord
+    | WorkerRecord
+    | RunRecord
+    | StepRecord
+    | CallRecord
+    | QuestionRecord
+    | VerdictRecord
+    | OutcomeRecord
 )

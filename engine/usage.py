@@ -175,6 +175,12 @@ class Account:
         """Give a reservation back unspent."""
         self.settle(reservation, Amount())
 
+    def recount(self, spent: Amount) -> None:
+        """Count what the topmost account, filled from the ledger, has counted already."""
+        if self.parent is not None:
+            self.settled += spent
+            self.parent.recount(spent)
+
     def _add(self, *, reserved: Amount, settled: Amount = Amount()) -> None:
         self.reserved += reserved
         self.settled += settled

@@ -1,27 +1,7 @@
 """How much a run can do at the most, read off the definition: loops times attempts times caps."""
 
-from dataclasses import dataclass
-
+from engine.definition.call_bound import CallBound
 from engine.definition.shape import Shape
-
-
-@dataclass(frozen=True, slots=True)
-class CallBound:
-    """The most that one node can ask of one model role in one run.
-
-    Attributes:
-        node: the node.
-        role: the model role.
-        calls: attempts in all.
-        max_tokens: tokens that one answer may have.
-        max_input_tokens: tokens that one request may have, where the node says so.
-    """
-
-    node: str
-    role: str
-    calls: int
-    max_tokens: int
-    max_input_tokens: int | None
 
 
 def visits(workflow: Shape) -> dict[str, int]:
@@ -43,13 +23,7 @@ def model_calls(workflow: Shape) -> list[CallBound]:
     """Give the most model calls of each node in one run."""
     most = visits(workflow)
     return [
-        CallBound(
-            node=name,
-            role=role,
-            calls=most[name] * node.calls_per_visit * (1 + node.reasks) * node.retry.attempts,
-            max_tokens=getattr(node, "max_tokens", 0),
-            max_input_tokens=getattr(node, "max_input_tokens", None),
-        )
+        call.inside(name, most[name] * (1 + node.reasks))
         for name, node in workflow.nodes.items()
-        for role in node.roles
+        for call in node.model_calls
     ]

@@ -9,11 +9,14 @@ from langchain_core.messages import AIMessage, BaseMessage
 from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny
 
 from engine.definition.by_path import Component, Many
+from engine.definition.call_bound import CallBound
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Breaker, Cache, Retry
 from engine.definition.prompt import Prompt
+from engine.definition.question import Decision, Question
 from engine.definition.state import State
+from engine.definition.tool import ToolSignature
 from engine.usage import Usage
 
 Effect = Literal["read", "idempotent", "once"]
@@ -61,8 +64,14 @@ class StepContext(Protocol):
         output: type[BaseModel] | None = None,
         stream: bool = False,
         prompt: Prompt | None = None,
+        tools: Sequence[ToolSignature] = (),
+        leaving_another: bool = False,
     ) -> Reply:
-        """Ask the model that plays a role; tokens are clamped to what the budget has left."""
+        """Ask the model that plays a role; tokens are clamped to what the budget has left.
+
+        `tools` are what the model may ask to be called; the reply's message says which. `leaving_another` refuses a
+        request that would not leave enough of the budget for another like it.
+        """
         ...
 
     async def call_tool(
@@ -79,6 +88,21 @@ class StepContext(Protocol):
         self, retriever: Any, query: str, *, top_k: int, arguments: Mapping[str, Any] | None = None
     ) -> Retrieved:
         """Ask a retriever for the passages that fit a query best."""
+        ...
+
+    async def visit(self, name: str, node: "Node", inputs: Mapping[str, Any], *, item: int | None = None) -> Update:
+        """Run another node as a step inside this one, for an item of a list or for the whole of it.
+
+        One that had finished when the run stopped is not run again: what it wrote is read off the ledger.
+        """
+        ...
+
+    async def walk(self, workflow: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run a workflow inside this step, within its own budget and the run's, and give the fields it returns."""
+        ...
+
+    async def ask(self, question: Question) -> Decision:
+        """Give what a person decided; as long as nobody has, the run stops here and waits, without a process."""
         ...
 
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
@@ -148,6 +172,13 @@ class Node(Component):
     def calls_per_visit(self) -> int:
         """The most calls that one run of the node makes, attempts not counted."""
         return 0
+
+    @property
+    def model_calls(self) -> Sequence[CallBound]:
+        """The most that one run of the node asks of models, attempts counted and re-asks not."""
+        calls = self.calls_per_visit * self.retry.attempts
+        most, most_read = getattr(self, "max_tokens", 0), getattr(self, "max_input_tokens", None)
+        return [CallBound("", role, calls, most, most_read) for role in self.roles]
 
     def faults(self, state: type[State]) -> list[str]:
         """Say what this kind of node finds wrong with its own fields, a sentence each."""

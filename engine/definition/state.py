@@ -92,6 +92,11 @@ def fields_of(state: type[State]) -> Mapping[str, StateField]:
     return {name: _field(name, info) for name, info in state.model_fields.items()}
 
 
+def plain_fields(types: Mapping[str, Any]) -> Mapping[str, StateField]:
+    """Make fields of these types that belong to no state; each takes the place of what was there."""
+    return {name: StateField(name, kind, Replace(), False, TypeAdapter(kind)) for name, kind in types.items()}
+
+
 def _field(name: str, info: FieldInfo) -> StateField:
     merges = [mark for mark in info.metadata if isinstance(mark, Append | MergeByKey | Replace)]
     rest = [mark for mark in info.metadata if not isinstance(mark, Append | MergeByKey | Replace)]

@@ -39,6 +39,11 @@ class ToolSignature:
     takes_idempotency_key: bool
     _check: Callable[[dict[str, Any]], dict[str, Any]]
 
+    def as_function(self) -> dict[str, Any]:
+        """Give the tool as models are told of it."""
+        described = {"name": self.name, "description": self.description, "parameters": dict(self.parameters)}
+        return {"type": "function", "function": described}
+
     def check(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Check arguments against the schema and give them as the tool takes them.
 

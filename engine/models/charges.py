@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from engine.definition.bounds import CallBound
+from engine.definition.call_bound import CallBound
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel
 from engine.usage import Usage

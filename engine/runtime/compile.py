@@ -1,6 +1,5 @@
 """A workflow becomes a LangGraph graph: one superstep a node, routing by Command inside the node."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
@@ -17,12 +16,10 @@ from engine.definition.graph import Choice, Next
 from engine.definition.node import Node
 from engine.definition.state import Replace, fields_of
 from engine.definition.workflow import Workflow
-from engine.errors import EngineError, NodeFailed, VisitsExceeded
-from engine.records import StepRecord
-from engine.runtime.compose import compose
-from engine.runtime.context import Context
-from engine.runtime.run import Run, Step, StepNext
-from engine.runtime.stacks import STEP_STACK
+from engine.errors import NodeFailed
+from engine.runtime.run import Scope
+from engine.runtime.steps import begin
+from engine.runtime.visit import visit
 
 COUNTS = "flow:counts"
 """The channel that counts visits of nodes and arrivals at joins."""
@@ -31,28 +28,12 @@ COUNTS = "flow:counts"
 _WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
 
 
-async def _run_node(step: Step) -> Mapping[str, Any]:
-    """Run the node itself; what its code raises becomes an error that the engine knows."""
-    bound = step.node.max_visits
-    if bound is not None and step.record.visit > bound:
-        raise VisitsExceeded(f"the node {step.name!r} may be visited {bound} times (max_visits) and was needed again")
-    try:
-        return await step.node.run(step.inputs, Context(step))
-    except (EngineError, *step.run.control_flow):
-        raise
-    except Exception as error:
-        raise NodeFailed(f"the node {step.name!r} raised {type(error).__name__}: {error}") from error
-
-
-_visit: StepNext = compose(STEP_STACK, _run_node)
-
-
 @dataclass(frozen=True, slots=True)
 class CompiledWorkflow:
     """A workflow that LangGraph can run.
 
     Attributes:
-        graph: LangGraph's compiled graph; its context is a Run.
+        graph: LangGraph's compiled graph; its context is a Scope.
         max_steps: no run needs more supersteps than this.
     """
 
@@ -63,7 +44,7 @@ class CompiledWorkflow:
 
 def compile_workflow(workflow: Workflow, checkpointer: Any = None) -> CompiledWorkflow:
     """Compile a workflow; its nodes are wrapped in the step stack, LangGraph's own policies are not used."""
-    builder: Any = StateGraph(_schema(workflow), context_schema=Run)
+    builder: Any = StateGraph(_schema(workflow), context_schema=Scope)
     for name, node in workflow.nodes.items():
         targets = tuple(GRAPH_END if target == END else target for target in workflow.graph.after(name))
         builder.add_node(name, _node_function(name, node, workflow), destinations=targets)
@@ -95,47 +76,22 @@ def _add_counts(old: Mapping[str, int] | None, new: Mapping[str, int] | None) ->
 
 
 def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., Any]:
-    ways_in = workflow.graph.joins.get(name, 0)
-    joins = workflow.graph.joins
-    reads, writes, kind = node.reads, frozenset(node.writes), node.kind
+    ways_in, joins = workflow.graph.joins.get(name, 0), workflow.graph.joins
+    way, fields = workflow.graph.routes.get(name), fields_of(workflow.state)
 
-    async def visit(state: dict[str, Any], runtime: Runtime[Run]) -> Command[Any] | None:
-        run, counts = runtime.context, cast("Mapping[str, int]", state.get(COUNTS) or {})
+    async def enter(state: dict[str, Any], runtime: Runtime[Scope]) -> Command[Any] | None:
+        counts = cast("Mapping[str, int]", state.get(COUNTS) or {})
         if counts.get(f"arrived:{name}", 0) < ways_in:
             return None  # a join waits until every way has arrived; the last arrival wakes it again
+        task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
-        step_id, now = _step_id(run.record.run_id, name, number), run.clock.now()
-        step = Step(
-            run=run,
-            name=name,
-            node=node,
-            record=StepRecord(
-                step_id=step_id,
-                run_id=run.record.run_id,
-                seq=run.next_seq(),
-                node_name=name,
-                node_kind=kind,
-                visit=number,
-                started_at=now,
-                attempt=run.journal.tries(step_id) + 1,
-            ),
-            state=state,
-            inputs={field: state.get(field) for field in reads},
-            writes=writes,
-            task_id=cast("ExecutionInfo", runtime.execution_info).task_id,
-            began_at=run.journal.began(step_id, now),
-        )
-        update = await _visit(step)
+        step = begin(runtime.context, name, node, state, visit=number, way=way, fields=fields, task_id=task_id)
+        update = await visit(step)
         more = {f"visits:{name}": 1, **({f"arrived:{name}": -ways_in} if ways_in else {})}
         more |= {f"arrived:{target}": 1 for target in step.goto if target in joins}
         return Command(update={**update, COUNTS: more}, goto=_goto(step.goto))
 
-    return visit
-
-
-def _step_id(run_id: str, node: str, visit: int) -> str:
-    """Name a visit by what it is, so that it has the same name when it runs again: 16 hex digits."""
-    return hashlib.blake2b(f"{run_id}\0{node}\0{visit}".encode(), digest_size=8).hexdigest()
+    return enter
 
 
 def waiting_nodes(found: Any) -> list[str]:

@@ -10,16 +10,19 @@ from pydantic import BaseModel
 
 from engine.definition.by_path import by_path, path_of
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
-from engine.definition.node import Effect, Reply
+from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
 from engine.definition.prompt import Prompt
-from engine.definition.tool import IDEMPOTENCY_KEY, signature_of
+from engine.definition.question import Decision, Question
+from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
 from engine.payloads import digest
+from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL
-from engine.runtime.run import Answer, Call, CallNext, Step, Target
+from engine.runtime.nested import visit_inside, walk_inside
+from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
-from engine.runtime.targets.model import ModelRequest
+from engine.runtime.targets.model import ModelRequest, said
 from engine.runtime.targets.retriever import RetrieverTarget
 from engine.runtime.targets.tool import ToolTarget, as_json, idempotency_key
 
@@ -34,8 +37,9 @@ _make: CallNext = compose(CALL_STACK, _send)
 class Context:
     """What the node of one step may do; see StepContext for what each method promises."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, visit: StepNext) -> None:
         self._step = step
+        self._visit = visit
 
     @property
     def run_id(self) -> str:
@@ -62,13 +66,17 @@ class Context:
         output: type[BaseModel] | None = None,
         stream: bool = False,
         prompt: Prompt | None = None,
+        tools: Sequence[ToolSignature] = (),
+        leaving_another: bool = False,
     ) -> Reply:
         """Ask the model that plays a role."""
-        said = [{"role": message.type, "content": message.content} for message in messages]
-        request: dict[str, Any] = {"model": role, "messages": said, "max_tokens": max_tokens}
+        request: dict[str, Any] = {"model": role, "messages": list(map(said, messages)), "max_tokens": max_tokens}
         if output is not None:
             request["output"] = output.model_json_schema()
-        held_back = self._step.node.guard_output or self._step.run.workflow.guard_output
+        if tools:
+            request["tools"] = [tool.as_function() for tool in tools]
+        step = self._step
+        held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
         answer = await self._call(
             self._step.run.targets_of(role),
             MODEL_CALL,
@@ -77,10 +85,12 @@ class Context:
             ModelRequest(
                 messages=messages,
                 output=output,
+                tools=request.get("tools", ()),
                 stream=stream and not held_back,  # nobody hears a text before its guardrails have
                 max_input_tokens=max_input_tokens,
             ),
             asked_tokens=max_tokens,
+            leaving_another=leaving_another,
             details={
                 "prompt_name": prompt.name if prompt else None,
                 "prompt_version": prompt.version if prompt else None,
@@ -120,6 +130,20 @@ class Context:
         answer = await self._call([target], RETRIEVER_CALL, path, {"retriever": path, **request}, request)
         return answer.value
 
+    async def visit(
+        self, name: str, node: Node, inputs: Mapping[str, Any], *, item: int | None = None
+    ) -> Mapping[str, Any]:
+        """Run another node as a step inside this one."""
+        return await visit_inside(self._step, self._visit, name, node, inputs, item)
+
+    async def walk(self, workflow: Any, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run a workflow inside this step."""
+        return await walk_inside(self._step, workflow, given)
+
+    async def ask(self, question: Question) -> Decision:
+        """Ask a person, and wait."""
+        return await ask(self._step, question)
+
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Ask a guardrail and write down what it says."""
         return await self._step.run.examine(guardrail, item, self._step)
@@ -142,6 +166,7 @@ class Context:
         payload: Any,
         *,
         asked_tokens: int = 0,
+        leaving_another: bool = False,
         details: dict[str, Any] | None = None,
     ) -> Answer:
         self._step.calls += 1
@@ -155,6 +180,7 @@ class Context:
             payload=payload,
             ordinal=self._step.calls,
             asked_tokens=asked_tokens,
+            leaves_another=leaving_another,
             details=details or {},
         )
         return await _make(call)

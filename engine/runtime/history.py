@@ -5,11 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from engine.records import CallRecord, StepRecord
+from engine.usage import Amount
 
 MODEL_CALL, TOOL_CALL, RETRIEVER_CALL = "chat", "execute_tool", "retrieval"
 """The operations of calls, as OpenTelemetry names them."""
 
 _TURNED_DOWN = frozenset({"AnswerRejected", "UpdateInvalid", "GuardrailBlocked"})
+
+_NOTHING = Amount()
 
 Place = tuple[str, int]
 Request = tuple[str, str]
@@ -25,6 +28,9 @@ class RunJournal:
     _attempts: dict[Place, int] = field(default_factory=dict[Place, int])
     _tries: dict[str, int] = field(default_factory=dict[str, int])
     _began: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    _steps: dict[str, StepRecord] = field(default_factory=dict[str, StepRecord])
+    _inside: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    _charged: dict[str, dict[int, Amount]] = field(default_factory=dict[str, dict[int, Amount]])
 
     @classmethod
     def of(cls, steps: Iterable[StepRecord], calls: Iterable[CallRecord]) -> "RunJournal":
@@ -37,9 +43,16 @@ class RunJournal:
         turned_down: set[str] = set()
         for step in steps:
             journal._tries[step.step_id] = max(step.attempt, journal._tries.get(step.step_id, 0))
-            if step.error_type in _TURNED_DOWN:
+            if step.error_type in _TURNED_DOWN or step.parent_step_id in turned_down:
                 turned_down.add(step.step_id)
+            elif step.parent_step_id is not None and (step.status == "ok" or step.fallback_to):
+                journal._steps[step.step_id] = step
+            if step.parent_step_id is not None:
+                journal._inside.setdefault(step.parent_step_id, set()).add(step.step_id)
         for call in calls:
+            at = journal._charged.setdefault(call.step_id, {})
+            charge = Amount(tokens=call.charged_tokens, nano_usd=call.charged_nano_usd, calls=1)
+            at[call.ordinal] = at.get(call.ordinal, Amount()) + charge
             request, place = (call.step_id, call.request_hash), (call.step_id, call.ordinal)
             journal._attempts[place] = max(call.attempt, journal._attempts.get(place, 0))
             if call.step_started_at is not None:
@@ -72,6 +85,21 @@ class RunJournal:
     def attempts(self, step_id: str, ordinal: int) -> int:
         """Say how many attempts were made at this place."""
         return self._attempts.get((step_id, ordinal), 0)
+
+    def finished_step(self, step_id: str) -> StepRecord | None:
+        """Give a step inside another that came to its end."""
+        return self._steps.get(step_id)
+
+    def charged_at(self, step_id: str, ordinal: int) -> Amount:
+        """Say what the attempts at this place were charged."""
+        return self._charged.get(step_id, {}).get(ordinal, _NOTHING)
+
+    def charged_inside(self, step_id: str) -> Amount:
+        """Say what the calls of a step were charged, and the steps inside it with theirs."""
+        whole = sum(self._charged.get(step_id, {}).values(), _NOTHING)
+        for inner in self._inside.get(step_id, ()):
+            whole += self.charged_inside(inner) + Amount(steps=self.tries(inner))
+        return whole
 
     def tries(self, step_id: str) -> int:
         """Say how often a step was begun and recorded."""

@@ -71,10 +71,12 @@ class RunResult:
         """Give the result of a run that succeeded.
 
         Raises:
-            RunError: the run ended otherwise; the message says how and why.
+            RunError: the run ended otherwise, or waits for a person; the message says how and why.
         """
         if self.error is not None:
             raise RunError(f"run {self.run_id} {self.status}: {self.error.message}")
+        if self.status is RunStatus.WAITING:
+            raise RunError(f"run {self.run_id} waits for a person: `flowledger approve {self.run_id}`")
         return self
 
     def to_json(self) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.definition.graph import Route
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
+from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
 from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
-from engine.records import CallRecord, Record, RunRecord, StepRecord, VerdictRecord
+from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
 from engine.runtime.events import Event, Listener
 from engine.runtime.history import RunJournal
 from engine.usage import Account, Amount, Usage
@@ -70,7 +72,14 @@ class Target(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Run:
-    """One run in progress."""
+    """One run in progress.
+
+    Attributes:
+        walk: runs the graph of a workflow from a state to its end, inside a step.
+        pause: makes what a step raises when it waits for a person; others at its side go on to their end.
+        failure: what failed last, and where: `failed_node`.
+        questions: what was asked before this process took the run, by id.
+    """
 
     record: RunRecord
     workflow: Workflow
@@ -83,12 +92,17 @@ class Run:
     breakers: Any
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
+    walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
+    pause: Callable[[], BaseException]
     control_flow: tuple[type[BaseException], ...] = ()
     listener: Listener | None = None
     bundle_hash: str = ""
     cost_nano_usd: int = 0
     cost_known: bool = True
     failed_node: str | None = None
+    failure: BaseException | None = None
+    questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
+    is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
     last_seq: int = 0
@@ -151,17 +165,49 @@ class Run:
 
 
 @dataclass(slots=True, kw_only=True)
+class Scope:
+    """What the steps of a workflow share: the run's own, or those inside one of its steps.
+
+    Attributes:
+        account: what they may spend; one of a sub-workflow draws from the one above.
+        parent: the step inside which they run; None for the run's own.
+        holds_back: whether guardrails further out have still to see what is written here.
+        is_waiting: whether a step of it, or inside one, waits for a person.
+    """
+
+    run: Run
+    workflow: Workflow
+    account: Account
+    parent: "Step | None" = None
+    holds_back: bool = False
+    is_waiting: bool = False
+
+    def wait(self) -> None:
+        """Note that a person is waited for, here and further out."""
+        self.is_waiting = True
+        if self.parent is not None:
+            self.parent.scope.wait()
+
+
+@dataclass(slots=True, kw_only=True)
 class Step:
     """One visit of a node in progress.
 
     Attributes:
+        run: the run of the scope.
+        name: the node, behind the names of the steps that it is inside of.
+        way: what follows the node; None where the step around it decides.
+        fields: the fields that its update may go to.
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
     """
 
+    scope: Scope
     run: Run
     name: str
     node: Node
+    way: Route | None
+    fields: Mapping[str, StateField]
     record: StepRecord
     state: Mapping[str, Any]
     inputs: Mapping[str, Any]
@@ -172,6 +218,7 @@ class Step:
     feedback: list[str] = field(default_factory=list[str])
     draws: int = 0
     calls: int = 0
+    asked: int = 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -183,6 +230,7 @@ class Call:
         payload: what the target needs to send it.
         asked_tokens: the most output tokens that the node allows.
         max_tokens: the same, clamped to what the budget has left.
+        leaves_another: whether the budget must have enough left for another such call.
     """
 
     step: Step
@@ -195,6 +243,7 @@ class Call:
     ordinal: int
     asked_tokens: int = 0
     max_tokens: int = 0
+    leaves_another: bool = False
     attempt: int = 0
     target_index: int = 0
     reservation: Amount = field(default_factory=Amount)

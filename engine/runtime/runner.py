@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from langgraph.errors import GraphBubbleUp
+from langchain_core.runnables.config import var_child_runnable_config
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
@@ -24,7 +25,7 @@ from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.result import RunFault, RunResult, status_of
-from engine.runtime.run import Run, Target
+from engine.runtime.run import Run, Scope, Target
 from engine.usage import Account, Amount
 
 
@@ -70,6 +71,7 @@ class Runner:
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
     _compiled: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
+    _inner: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
     _written: set[str] = field(default_factory=set[str])
 
     async def run(
@@ -178,6 +180,8 @@ class Runner:
             breakers=self.breakers,
             cache=self.cache,
             targets_of=self.targets_of,
+            walk=self._walk,
+            pause=GraphInterrupt,
             control_flow=(GraphBubbleUp,),
             listener=listener,
             bundle_hash=record.bundle_payload,
@@ -262,13 +266,16 @@ class Runner:
         """Run the graph, from a state or from its checkpoint, and guard what it returns."""
         workflow = run.workflow
         try:
-            graph = self._compile(workflow).graph
-            async for _ in graph.astream(state, self._config(run), context=run, durability="sync", stream_mode=[]):
+            graph, scope = self._compile(workflow).graph, Scope(run=run, workflow=workflow, account=run.account)
+            async for _ in graph.astream(state, self._config(run), context=scope, durability="sync", stream_mode=[]):
                 pass  # nothing is streamed: what the run came to is in its last checkpoint
         except (EngineError, TimeoutError):
             raise
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
+        if scope.is_waiting:
+            run.is_waiting = True
+            return {}
         values = {**default_state(workflow.state), **run.outbox.values}
         returned = {name: values[name] for name in workflow.output or workflow.state.model_fields}
         if workflow.guard_output:
@@ -280,6 +287,18 @@ class Runner:
             "recursion_limit": self._compile(run.workflow).max_steps,
             "configurable": {"thread_id": run.record.run_id, OUTBOX: run.outbox},
         }
+
+    async def _walk(self, scope: Scope, state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Run the graph of a sub-workflow; it keeps no checkpoint, since the ledger has every step that finished."""
+        version = scope.workflow.version
+        if version not in self._inner:
+            self._inner[version] = compile_workflow(scope.workflow)
+        config = {"recursion_limit": self._inner[version].max_steps}
+        around = var_child_runnable_config.set(None)  # a graph of its own, and not a part of the one around it
+        try:
+            return await self._inner[version].graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
+        finally:
+            var_child_runnable_config.reset(around)
 
     def _compile(self, workflow: Workflow) -> CompiledWorkflow:
         if workflow.version not in self._compiled:
@@ -311,6 +330,8 @@ class Runner:
         elif record.status is RunStatus.CANCELLED:
             record.error_type, record.error_message = "Cancelled", "the run was cancelled"
             fault = RunFault(type="Cancelled", message="the run was cancelled", node=None, exit_code=1)
+        elif run.is_waiting:
+            record.status = RunStatus.WAITING
         else:
             record.status = RunStatus.SUCCEEDED
             record.output_payload = run.keep(dict(output))
@@ -326,6 +347,7 @@ def _seed(run: Run, taken: Taken) -> None:
     run.is_admitted = True
     run.journal = RunJournal.of(taken.steps, taken.calls)
     run.worked_ns = record.duration_ns or 0
+    run.questions = {question.question_id: question for question in taken.questions}
     run.last_seq = max((step.seq for step in taken.steps), default=0)
     record.steps, record.calls = len(taken.steps), 0
     record.usage_input_tokens = record.usage_output_tokens = 0

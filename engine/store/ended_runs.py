@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, l
 from engine.records import RunStatus
 from engine.store import tables
 
-OF_RUN = (tables.steps, tables.calls, tables.verdicts, tables.outcomes, tables.runs)
+OF_RUN = (tables.steps, tables.calls, tables.questions, tables.verdicts, tables.outcomes, tables.runs)
 """The tables of the ledger that hold rows of a run."""
 
-_ENDED = [status for status in RunStatus if status not in (RunStatus.RUNNING, RunStatus.NEEDS_REVIEW)]
+_OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_REVIEW)
+_ENDED = [status for status in RunStatus if status not in _OPEN]
 _HOLDS = {  # what takes room in the rows of checkpoints
     tables.checkpoint_writes: ("value",),
     tables.checkpoint_blobs: ("value",),

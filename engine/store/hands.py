@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, update
 
 from engine.errors import InputError, RunBusy
 from engine.ports import Taken
-from engine.records import CallRecord, PayloadRecord, RunRecord, RunStatus, StepRecord
+from engine.records import CallRecord, PayloadRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.store import tables
 from engine.store.lease import Lease, is_alive, lock_run, touch_run
 from engine.store.statements import insert_once, payload_row
@@ -55,10 +55,12 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
     record = records_of(RunRecord, [lock_run(connection, run_id)])[0]
     steps = select(tables.steps).where(tables.steps.c.run_id == run_id).order_by(tables.steps.c.seq)
     calls = select(tables.calls).where(tables.calls.c.run_id == run_id).order_by(tables.calls.c.started_at)
+    questions = select(tables.questions).where(tables.questions.c.run_id == run_id)
     return Taken(
         record,
         records_of(StepRecord, connection.execute(steps).all()),
         records_of(CallRecord, connection.execute(calls).all()),
+        records_of(QuestionRecord, connection.execute(questions).all()),
     )
 
 
@@ -69,12 +71,14 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         InputError: the run has ended already.
     """
     row = lock_run(connection, run_id)
-    if row.status != RunStatus.RUNNING:
+    if row.status not in (RunStatus.RUNNING, RunStatus.WAITING):
         raise InputError(f"the run {run_id} is not running: it is {row.status}")
-    if is_alive(connection, row.worker_id):
+    if row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id):
         touch_run(connection, run_id, cancel_requested_at=now)
         return False
-    worked = (row.duration_ns or 0) + _worked_since_claim(connection, row)
+    worked = row.duration_ns or 0
+    if row.status == RunStatus.RUNNING:
+        worked += _worked_since_claim(connection, row)
     _cut_calls(connection, run_id)
     touch_run(
         connection,
@@ -120,6 +124,33 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
         settled |= {"error_type": None, "error_message": None}
     connection.execute(update(table).where(table.c.call_id == call.call_id).values(**settled))
     return call
+
+
+def answer(
+    connection: Connection,
+    run_id: str,
+    question_id: str,
+    payloads: Sequence[PayloadRecord],
+    values: dict[str, Any],
+) -> QuestionRecord:
+    """Write an answer down, once.
+
+    Raises:
+        InputError: the question has been answered, or the run waits for nothing.
+    """
+    row = lock_run(connection, run_id)
+    table = tables.questions
+    mine = (table.c.run_id == run_id) & (table.c.question_id == question_id)
+    asked = records_of(QuestionRecord, connection.execute(select(table).where(mine)).all())[0]
+    if row.status != RunStatus.WAITING:
+        raise InputError(f"the run {run_id} waits for nobody: it is {row.status}")
+    if asked.status != "open":
+        raise InputError(f"the question {question_id} of {run_id} was {asked.status} before: it stands")
+    if payloads:
+        rows = [payload_row(payload) for payload in payloads]
+        connection.execute(insert_once(tables.payloads, connection.dialect.name), rows)
+    connection.execute(update(table).where(mine).values(**values))
+    return records_of(QuestionRecord, connection.execute(select(table).where(mine)).all())[0]
 
 
 def _named(calls: Sequence[Any], name: str) -> list[Any]:

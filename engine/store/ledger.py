@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Executable, select
 
 from engine.errors import InputError
 from engine.payloads import addresses_in
-from engine.records import CallRecord, PayloadRecord, RunRecord, StepRecord, VerdictRecord
+from engine.records import CallRecord, PayloadRecord, QuestionRecord, RunRecord, StepRecord, VerdictRecord
 from engine.store import tables
 from engine.store.hands import records_of
 from engine.store.reader import contents_at
@@ -79,6 +79,12 @@ class SqlLedger(RunLedger):
         """Give what guardrails said in a run, in order."""
         table = tables.verdicts
         return await self._all(VerdictRecord, select(table).where(table.c.run_id == run_id).order_by(table.c.id))
+
+    async def questions(self, run_id: str) -> list[QuestionRecord]:
+        """Give what a run has asked people, in order."""
+        table = tables.questions
+        query = select(table).where(table.c.run_id == run_id).order_by(table.c.asked_at, table.c.question_id)
+        return await self._all(QuestionRecord, query)
 
     async def definition(self, version: str) -> str | None:
         """Give the definition of a version of a workflow, as JSON."""

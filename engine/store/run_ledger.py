@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 
 from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
-from engine.payloads import addresses_in, pack, unpack
+from engine.payloads import Packer, addresses_in, pack, unpack
 from engine.ports import Taken
-from engine.records import CallRecord, Record, RunRecord, RunStatus
+from engine.records import CallRecord, QuestionRecord, Record, RunRecord, RunStatus
 from engine.store import hands
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
@@ -156,6 +156,33 @@ class RunLedger:
         """
         payloads = pack(answer)[1] if done else None
         return await self._writer.do(lambda connection: hands.resolve(connection, run_id, call_id, payloads))
+
+    async def answer(
+        self,
+        asked: QuestionRecord,
+        *,
+        status: Literal["answered", "refused"],
+        now: datetime,
+        answer: Any = None,
+        reason: str | None = None,
+        by: str | None = None,
+    ) -> QuestionRecord:
+        """Write down what a person said to a question.
+
+        Raises:
+            InputError: the question has been answered, or its run no longer waits.
+        """
+        name, payloads = Packer().name(answer)
+        values = {
+            "status": status,
+            "answer_payload": None if answer is None else name,
+            "reason": reason,
+            "answered_by": by,
+            "answered_at": now,
+        }
+        return await self._writer.do(
+            lambda connection: hands.answer(connection, asked.run_id, asked.question_id, payloads, values)
+        )
 
     async def value(self, name: str) -> Any:
         """Give the JSON value that a column names.

@@ -14,6 +14,7 @@ from engine.records import (
     CallRecord,
     OutcomeRecord,
     PayloadRecord,
+    QuestionRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -34,6 +35,7 @@ class Kind(IntEnum):
     WORKER = auto()
     CALL = auto()
     STEP = auto()
+    QUESTION = auto()
     VERDICT = auto()
     OUTCOME = auto()
     BLOB = auto()
@@ -75,6 +77,7 @@ KINDS: Mapping[type, Kind] = {
     WorkerRecord: Kind.WORKER,
     CallRecord: Kind.CALL,
     StepRecord: Kind.STEP,
+    QuestionRecord: Kind.QUESTION,
     VerdictRecord: Kind.VERDICT,
     OutcomeRecord: Kind.OUTCOME,
 }
@@ -133,6 +136,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.WORKER: over(tables.workers),
         Kind.CALL: over(tables.calls),
         Kind.STEP: once(tables.steps),
+        Kind.QUESTION: once(tables.questions),
         Kind.VERDICT: _numbered(tables.verdicts),
         Kind.OUTCOME: _numbered(tables.outcomes),
         Kind.BLOB: once(tables.checkpoint_blobs),

@@ -26,6 +26,7 @@ from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 from engine.records import (
     CallRecord,
     OutcomeRecord,
+    QuestionRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -102,6 +103,7 @@ runs = _table(
 )
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
+questions = _table("questions", QuestionRecord, key=("run_id", "question_id"), clustered=True)
 verdicts = _table("verdicts", VerdictRecord, ("run_id",))
 outcomes = _table("outcomes", OutcomeRecord, ("run_id",))
 

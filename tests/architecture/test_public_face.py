@@ -3,10 +3,11 @@
 import engine
 
 FACE = """
-    END START Action App Append Branch Breaker Budget BudgetExceeded Cache CallError CallTool Chain Compute
-    ConfigurationError DefinitionError EngineError Extractive Generate GuardItem Guardrail GuardrailBlocked InputError
-    MergeByKey Model Node Parallel Passage Price Prompt Reply Retrieve Retrieved Retry RunError RunResult RunStatus Span
-    Stage State StepContext StoreError ToolFailed Update Usage Validate Verdict Workflow
+    END START Action App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError CallTool Chain
+    Compute ConfigurationError Decision DefinitionError EngineError Extractive ForEach Generate GuardItem
+    Guardrail GuardrailBlocked InputError MergeByKey Model Node Parallel Passage Price Prompt Question Reply
+    Retrieve Retrieved Retry RunError RunResult RunStatus Span Stage State StepContext StoreError Subflow
+    ToolFailed Update Usage Validate Verdict Workflow
 """.split()
 
 

@@ -10,11 +10,13 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
     Raises:
         BudgetExceeded: the attempt could pass a limit; it is not made.
     """
-    account = call.run.account
+    account = call.step.scope.account
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
-    account.reserve(call.reservation)
+    spare = call.reservation if call.leaves_another else Amount()
+    account.reserve(call.reservation + spare)
+    account.release(spare)
     try:
         return await call_next(call)
     finally:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.definition.state import fields_of
 from engine.errors import UpdateInvalid
 from engine.runtime.run import Step, StepNext
 
@@ -17,10 +16,9 @@ async def check_update(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     update: Any = await call_next(step)
     if not isinstance(update, Mapping):
         raise UpdateInvalid(f"the node {step.name!r} must return a dictionary of fields, not {type(update).__name__}")
-    fields = fields_of(step.run.workflow.state)
     checked: dict[str, Any] = {}
     for name, value in update.items():  # pyright: ignore[reportUnknownVariableType]
         if name not in step.writes:
             raise UpdateInvalid(f"the node {step.name!r} returned {name!r}, which is not among the fields it writes")
-        checked[name] = fields[name].to_json(value)
+        checked[name] = step.fields[name].to_json(value)
     return checked

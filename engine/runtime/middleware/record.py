@@ -15,11 +15,11 @@ _ONE_STEP = Amount(steps=1)
 async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     """Time the step, keep what it read and wrote, and say how it ended."""
     run, row = step.run, step.record
-    run.account.spend(_ONE_STEP)
+    step.scope.account.spend(_ONE_STEP)
     run.record.steps += 1
     run.emit(StepStarted(step.name, row.visit))
     began = run.clock.monotonic_ns()
-    row.status = "interrupted"  # stays when control flow passes through
+    row.status = "interrupted"
     try:
         update = await call_next(step)
         row.update_payload = run.keep(update)
@@ -31,10 +31,17 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
         raise
     except EngineError as error:
         row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
-        run.failed_node = step.name
+        if run.failure is not error:  # what failed further inside says so itself
+            run.failure, run.failed_node = error, step.name
+        raise
+    except run.control_flow:
+        row.status = "waiting"
         raise
     finally:
         row.duration_ns = run.clock.monotonic_ns() - began
         row.input_payload = run.keep(step.inputs)
-        run.outbox.steps[step.task_id] = row
+        if row.parent_step_id is None:
+            run.outbox.steps[step.task_id] = row
+        else:
+            run.write((row,))
         run.emit(StepFinished(step.name, row.status))

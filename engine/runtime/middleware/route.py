@@ -15,9 +15,9 @@ async def route(step: Step, call_next: StepNext) -> Mapping[str, Any]:
         NodeFailed: the field of a branch holds a value that no way is given for.
     """
     update = await call_next(step)
-    if step.goto:
+    way = step.way
+    if step.goto or way is None:
         return update
-    way = step.run.workflow.graph.routes[step.name]
     if not isinstance(way, Choice):
         step.goto = way.targets
         return update

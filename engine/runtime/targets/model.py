@@ -12,6 +12,7 @@ from langchain_core.messages import (
     AIMessageChunk,
     BaseMessage,
     HumanMessage,
+    ToolMessage,
     message_to_dict,
     messages_from_dict,
 )
@@ -37,8 +38,21 @@ class ModelRequest:
 
     messages: Sequence[BaseMessage]
     output: type[BaseModel] | None
+    tools: Sequence[dict[str, Any]]
     stream: bool
     max_input_tokens: int | None
+
+
+def said(message: BaseMessage) -> dict[str, Any]:
+    """Give a message as the ledger keeps it."""
+    plain: dict[str, Any] = {"role": message.type, "content": message.content}
+    if isinstance(message, AIMessage) and message.tool_calls:
+        plain["tool_calls"] = [
+            {"id": one["id"], "name": one["name"], "args": one["args"]} for one in message.tool_calls
+        ]
+    if isinstance(message, ToolMessage):
+        plain["tool_call_id"] = message.tool_call_id
+    return plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +70,16 @@ class ModelTarget:
     def bound(self, call: Call, account: Account) -> Amount:
         """Bound the input, and clamp the output to what the account has left."""
         request: ModelRequest = call.payload
-        schema = [request.output.model_json_schema()] if request.output else None
-        read = bound_messages(request.messages, tools=schema)
+        schemas = [*request.tools, *([request.output.model_json_schema()] if request.output else ())]
+        read = bound_messages(request.messages, tools=schemas or None)
         if request.max_input_tokens is not None and read > request.max_input_tokens:
             raise ContextTooLong(
                 f"the request may have {read:,} tokens and the node allows {request.max_input_tokens:,} "
                 "(max_input_tokens): shorten what its prompt is filled with"
             )
         now = call.run.clock.now()
-        written = self._affordable(read, call.asked_tokens, account, now)
+        clamps = not call.leaves_another  # what must leave enough for another is refused rather than cut short
+        written = self._affordable(read, call.asked_tokens, account, now) if clamps else call.asked_tokens
         call.max_tokens = written
         return Amount(tokens=read + written, nano_usd=self._dearest(read, written, now), calls=1)
 
@@ -142,6 +157,8 @@ class ModelTarget:
 def _prepared(model: BoundModel, request: ModelRequest) -> tuple[Any, Sequence[BaseMessage], dict[str, Any]]:
     """Ask for an object in the way that this model understands."""
     chat: BaseChatModel = model.chat
+    if request.tools:
+        return chat.bind_tools(request.tools), request.messages, {}
     if request.output is None:
         return chat, request.messages, {}
     schema = request.output.model_json_schema()

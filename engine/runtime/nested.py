@@ -1,0 +1,67 @@
+"""Steps inside a step: a node for an item, or the graph of a sub-workflow with a state and an account of its own."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from engine.definition.guardrail import Stage
+from engine.definition.node import Node
+from engine.definition.state import initial_state, plain_fields
+from engine.definition.workflow import Workflow
+from engine.errors import BudgetExceeded, InputError, UpdateInvalid
+from engine.runtime.middleware.guard import guarded
+from engine.runtime.run import Scope, Step, StepNext
+from engine.runtime.steps import begin
+from engine.usage import Account
+
+
+async def visit_inside(
+    parent: Step, visit: StepNext, name: str, node: Node, state: Mapping[str, Any], item: int | None
+) -> Mapping[str, Any]:
+    """Run a node as a step inside another."""
+    scope = _scope(parent, parent.scope.workflow, parent.scope.account)
+    fields = plain_fields(node.writes)
+    return await visit(begin(scope, name, node, state, visit=1, way=None, fields=fields, item=item))
+
+
+async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run a workflow inside a step, within its own budget and the ones around it, and give the fields it returns."""
+    run = parent.run
+    scope = _scope(parent, workflow, Account(workflow.budget.limits(), parent=parent.scope.account))
+    try:
+        state = initial_state(workflow.state, given)
+    except InputError as error:
+        raise UpdateInvalid(f"the input of {workflow.name!r}: {error}") from error
+    entered = {name: state[name] for name in given}
+    if workflow.guard_input:
+        entered = dict(
+            await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT, step=parent, may_ask_again=False)
+        )
+    values = await _in_time(scope, {**state, **entered})
+    if scope.is_waiting:
+        raise run.pause()
+    returned = {name: values.get(name, state.get(name)) for name in workflow.output or workflow.state.model_fields}
+    if workflow.guard_output:
+        return await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT, step=parent)
+    return returned
+
+
+async def _in_time(scope: Scope, state: Mapping[str, Any]) -> Mapping[str, Any]:
+    seconds = scope.workflow.budget.seconds
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await scope.run.walk(scope, state)
+    except TimeoutError as error:
+        if not limit.expired():
+            raise
+        raise BudgetExceeded(
+            f"the sub-workflow {scope.workflow.name!r} took longer than the {seconds:g} seconds of its budget: "
+            "raise its Budget(seconds=...)"
+        ) from error
+
+
+def _scope(parent: Step, workflow: Workflow, account: Account) -> Scope:
+    own = parent.scope.workflow.guard_output or workflow.guard_output
+    holds_back = parent.scope.holds_back or bool(own or parent.node.guard_output)
+    return Scope(run=parent.run, workflow=workflow, account=account, parent=parent, holds_back=holds_back)

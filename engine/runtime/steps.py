@@ -1,0 +1,77 @@
+"""A visit of a node becomes a step; one inside another that had finished before is read off the ledger."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from engine.definition.graph import Route
+from engine.definition.node import Node
+from engine.definition.state import StateField
+from engine.records import StepRecord
+from engine.runtime.run import Scope, Step
+from engine.usage import Amount
+
+
+def begin(
+    scope: Scope,
+    name: str,
+    node: Node,
+    state: Mapping[str, Any],
+    *,
+    visit: int,
+    way: Route | None,
+    fields: Mapping[str, StateField],
+    item: int | None = None,
+    task_id: str = "",
+) -> Step:
+    """Begin a step; what an earlier process had spent on it is counted where its sub-workflow's budget is."""
+    run, parent = scope.run, scope.parent
+    step_id, now = _step_id(scope, name, visit, item), run.clock.now()
+    tries = run.journal.tries(step_id)
+    if tries and parent is not None:
+        scope.account.recount(Amount(steps=tries))
+    return Step(
+        scope=scope,
+        run=run,
+        name=name if parent is None else f"{parent.name}/{name}",
+        node=node,
+        way=way,
+        fields=fields,
+        record=StepRecord(
+            step_id=step_id,
+            run_id=run.record.run_id,
+            seq=run.next_seq(),
+            node_name=name if parent is None else f"{parent.name}/{name}",
+            node_kind=node.kind,
+            visit=visit,
+            started_at=now,
+            attempt=tries + 1,
+            parent_step_id=None if parent is None else parent.record.step_id,
+            item=item,
+        ),
+        state=state,
+        inputs={field: state.get(field) for field in node.reads},
+        writes=frozenset(node.writes),
+        task_id=task_id,
+        began_at=run.journal.began(step_id, now),
+    )
+
+
+async def recall(step: Step) -> Mapping[str, Any] | None:
+    """Give what a step inside another wrote in an earlier process; None if it has to run."""
+    done = step.run.journal.finished_step(step.record.step_id)
+    if done is None or done.update_payload is None:
+        return None
+    step.scope.account.recount(step.run.journal.charged_inside(done.step_id))
+    step.goto = tuple(done.goto.split(", ")) if done.goto else ()
+    return await step.run.ledger.value(done.update_payload)
+
+
+def _step_id(scope: Scope, name: str, visit: int, item: int | None) -> str:
+    """Name a visit by what it is, so that it has the same name when it runs again: 16 hex digits."""
+    if scope.parent is None:
+        place = f"{scope.run.record.run_id}\0{name}\0{visit}"
+    else:  # a step that is asked again runs what is inside it again
+        parent = scope.parent
+        place = f"{parent.record.step_id}\0{len(parent.feedback)}\0{name}\0{visit}\0{item}"
+    return hashlib.blake2b(place.encode(), digest_size=8).hexdigest()
