@@ -31,7 +31,7 @@ class Outbox:
         is_new: whether the run has no checkpoint yet.
         staged: what tasks wrote lately.
         stored: checkpoints for which something that tasks wrote is stored.
-        held: the rows of a checkpoint that need not be stored unless something comes to depend on it.
+        held: makes the rows of a checkpoint that need not be stored unless something comes to depend on it.
         holds_first: whether these are of the first, which the input of the run can stand for.
         has_checkpoint: whether one is stored.
         has_blobs: whether a checkpoint may hold what is not JSON.
@@ -46,7 +46,7 @@ class Outbox:
     steps: dict[str, StepRecord] = field(default_factory=dict[str, StepRecord])
     staged: list[Staged] = field(default_factory=list[Staged])
     stored: set[str] = field(default_factory=set[str])
-    held: list[Any] = field(default_factory=list[Any])
+    held: Callable[[], list[Any]] | None = None
     holds_first: bool = False
     has_checkpoint: bool = False
     has_blobs: bool = False
@@ -91,10 +91,12 @@ class Outbox:
         return taken
 
     def release(self) -> list[Any]:
-        """Give the rows that were held back; they are to be written now."""
-        held, self.held = self.held, []
-        self.has_checkpoint = self.has_checkpoint or bool(held)
-        return held
+        """Give the rows that were held back; they are to be written now, with the facts that making them adds."""
+        if self.held is None:
+            return []
+        rows, self.held = self.held(), None
+        self.has_checkpoint = True
+        return rows
 
     def take_all(self) -> list[Record]:
         """Give everything; what the tasks wrote is lost, so the run must have ended."""

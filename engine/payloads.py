@@ -71,6 +71,9 @@ class Packer:
             ValueError: the value holds NaN or infinity, or holds itself.
             TypeError: the value is not JSON.
         """
+        if type(value) is str and len(value) > LONG:
+            texts: list[PayloadRecord] = []
+            return self._text(value, texts), texts
         text, fresh = self._written(value)
         return self._give(text, fresh), fresh
 

@@ -139,8 +139,9 @@ class Account:
         """Say how much of a kind may still be reserved here and in every account above; None is unlimited."""
         limit: int | None = getattr(self.limits, kind)
         here = None if limit is None else limit - getattr(self.settled, kind) - getattr(self.reserved, kind)
-        above = None if self.parent is None else self.parent.left(kind)
-        known = [amount for amount in (here, above) if amount is not None]
+        if self.parent is None:
+            return here
+        known = [amount for amount in (here, self.parent.left(kind)) if amount is not None]
         return min(known) if known else None
 
     def reserve(self, amount: Amount) -> None:
@@ -149,23 +150,17 @@ class Account:
         Raises:
             BudgetExceeded: the amount does not fit; the sentence names the limit, what is left and what was asked.
         """
-        for kind, name in _LIMITED.items():
-            asked, left = getattr(amount, kind), self.left(kind)
-            if left is not None and asked > left:
-                raise BudgetExceeded(
-                    f"the budget has {_show(kind, left)} {name} left and {_show(kind, asked)} could be needed; "
-                    f"raise the workflow's Budget({'usd' if kind == 'nano_usd' else kind}=...) or lower its max_tokens"
-                )
+        self._refuse_too_much(amount)
         self._add(reserved=amount)
 
     def spend(self, amount: Amount) -> None:
-        """Reserve an amount and settle it at once.
+        """Settle an amount without setting it aside before.
 
         Raises:
             BudgetExceeded: the amount does not fit.
         """
-        self.reserve(amount)
-        self.settle(amount, amount)
+        self._refuse_too_much(amount)
+        self._add(settled=amount)
 
     def settle(self, reservation: Amount, spent: Amount) -> None:
         """Replace a reservation by what was really spent."""
@@ -173,7 +168,7 @@ class Account:
 
     def release(self, reservation: Amount) -> None:
         """Give a reservation back unspent."""
-        self.settle(reservation, Amount())
+        self._add(reserved=Amount() - reservation)
 
     def recount(self, spent: Amount) -> None:
         """Count what the topmost account, filled from the ledger, has counted already."""
@@ -181,9 +176,20 @@ class Account:
             self.settled += spent
             self.parent.recount(spent)
 
-    def _add(self, *, reserved: Amount, settled: Amount = Amount()) -> None:
-        self.reserved += reserved
-        self.settled += settled
+    def _refuse_too_much(self, amount: Amount) -> None:
+        for kind, name in _LIMITED.items():
+            asked, left = getattr(amount, kind), self.left(kind)
+            if left is not None and asked > left:
+                raise BudgetExceeded(
+                    f"the budget has {_show(kind, left)} {name} left and {_show(kind, asked)} could be needed; "
+                    f"raise the workflow's Budget({'usd' if kind == 'nano_usd' else kind}=...) or lower its max_tokens"
+                )
+
+    def _add(self, *, reserved: Amount | None = None, settled: Amount | None = None) -> None:
+        if reserved is not None:
+            self.reserved += reserved
+        if settled is not None:
+            self.settled += settled
         if self.parent is not None:
             self.parent._add(reserved=reserved, settled=settled)
 

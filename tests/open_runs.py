@@ -60,6 +60,8 @@ async def taken(ledger: SqlLedger, *, force: bool = False) -> Outbox:
     return Outbox(run().run_id, fence=took.record.fence)
 
 
-def let_the_leases_lapse(execute: Callable[[str], Any], url: str) -> None:
-    sqlite, postgresql = "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-11 seconds')", "clock_timestamp() - interval '11 s'"
+def let_the_leases_lapse(execute: Callable[[str], Any], url: str, seconds: int = 11) -> None:
+    """Have all workers not been heard of for some seconds."""
+    sqlite = f"strftime('%Y-%m-%d %H:%M:%f000', 'now', '-{seconds} seconds')"
+    postgresql = f"clock_timestamp() - interval '{seconds} s'"
     execute(f"UPDATE workers SET beat_at = {sqlite if url.startswith('sqlite') else postgresql}")

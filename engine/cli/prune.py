@@ -22,7 +22,8 @@ from engine.store.ended_runs import Amounts, Scope
 
 def prune(
     older_than: Annotated[
-        str, typer.Option("--older-than", help="Runs that ended so long ago: 30d, 12h, or before a date.")
+        str,
+        typer.Option("--older-than", help="Runs that ended, and workers last heard of, so long ago: 30d, or a date."),
     ],
     runs: Annotated[
         bool, typer.Option("--runs", help="Delete these runs from the ledger, and not only their checkpoints.")
@@ -36,7 +37,7 @@ def prune(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete checkpoints of runs that ended long ago, and payloads that nothing refers to; shows it first and asks.
+    """Delete checkpoints of ended runs, gone workers and payloads that nothing refers to; shows it first and asks.
 
     Runs that are running or wait for a person keep all that they have. The ledger is kept, unless you say --runs.
 
@@ -99,7 +100,8 @@ def _plain(amounts: Amounts) -> dict[str, dict[str, int | None]]:
 def _show(amounts: Amounts, scope: Scope) -> None:
     if not any(amount.rows for amount in amounts.values()):
         return
-    console.print(f"Of runs that ended before {scope.older_than:%Y-%m-%d %H:%M:%S}:", markup=False)
+    when = f"{scope.older_than:%Y-%m-%d %H:%M:%S}"
+    console.print(f"Of runs that ended, and workers last heard of, before {when}:", markup=False)
     table = Table("kind", Column("rows", justify="right"), Column("bytes", justify="right"), box=None, pad_edge=False)
     for kind, amount in amounts.items():
         table.add_row(kind, f"{amount.rows:,}", "" if amount.bytes is None else f"{amount.bytes:,}")

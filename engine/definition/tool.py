@@ -146,8 +146,8 @@ def _of_function(function: Callable[..., Any]) -> ToolSignature:
 
 def _checker(model: type[BaseModel]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     def check(arguments: dict[str, Any]) -> dict[str, Any]:
-        checked = model.model_validate(arguments)
-        return {name: getattr(checked, name) for name in arguments}
+        checked = vars(model.model_validate(arguments))
+        return {name: checked[name] for name in arguments}
 
     return check
 

@@ -47,7 +47,8 @@ class Compute(Node):
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Call the function."""
         del ctx
-        result = await call(self.function.load(), self.signature.check(inputs))
+        function = self.function.load()
+        result = await call(function, signature_of(function).check(inputs))
         if isinstance(self.into, str):
             return {self.into: result}
         if not isinstance(result, Mapping) or set(result) != set(self.into):  # pyright: ignore[reportUnknownArgumentType]

@@ -16,6 +16,7 @@ from engine.store.statements import Kind, Row
 
 _SHORT = 64  # characters of a text that is kept inline
 _FEW = 32  # items of a plain list or dictionary that is kept inline
+_PLAIN = frozenset({type(None), bool, int, float})
 _PAYLOAD = "payload"
 _SKELETON = ("v", "ts", "channel_versions", "versions_seen", "updated_channels")
 
@@ -78,7 +79,8 @@ def checkpoint_rows(
             kind, data = serde.dumps_typed(value)
             values = {"channel": channel, "version": version, "type": kind, "value": data}
             rows.append(Row(Kind.BLOB, values, stream))
-    skeleton: dict[str, Any] = {name: cast("Any", checkpoint).get(name) for name in _SKELETON}
+    parts: Any = checkpoint
+    skeleton: dict[str, Any] = {name: parts.get(name) for name in _SKELETON}
     state = {
         "checkpoint_id": checkpoint["id"],
         "parent_id": parent,
@@ -144,20 +146,19 @@ def decoded(serde: SerializerProtocol, kind: str, data: bytes, contents: Mapping
 
 def is_small(value: Any) -> bool:
     """Say whether a value is short and plain enough to stand inline."""
+    kind = cast("type[Any]", type(value))
+    if kind in _PLAIN:
+        return True
     if isinstance(value, str):
         return len(value) <= _SHORT
-    if value is None or type(value) in (bool, int, float):
-        return True
-    if type(value) is dict:
-        items = cast("dict[Any, Any]", value)
-        return len(items) <= _FEW and all(type(key) is str for key in items) and _all_scalar(items.values())
-    return type(value) is list and len(cast("list[Any]", value)) <= _FEW and _all_scalar(cast("list[Any]", value))
+    if kind is dict:
+        return len(value) <= _FEW and {str}.issuperset(map(type, value)) and _all_scalar(value.values())
+    return kind is list and len(value) <= _FEW and _all_scalar(value)
 
 
 def _all_scalar(values: Iterable[Any]) -> bool:
-    return all(
-        value is None or type(value) in (bool, int, float) or (type(value) is str and len(value) <= _SHORT)
-        for value in values
+    return _PLAIN.issuperset(map(type, values)) or all(
+        type(value) in _PLAIN or (type(value) is str and len(value) <= _SHORT) for value in values
     )
 
 

@@ -8,6 +8,7 @@ which then takes all of it along; what nothing follows is flushed at the next tu
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
+from inspect import signature
 from random import getrandbits
 from typing import Any, cast
 
@@ -141,6 +142,8 @@ class Checkpoints(BaseCheckpointSaver[int]):
         outbox.staged.append(Staged(task_id, str(get_checkpoint_id(config)), rows))
         asyncio.get_running_loop().call_soon(self._flush, outbox)
 
+    aput_writes.__signature__ = signature(aput_writes)  # type: ignore[attr-defined] # LangGraph asks for it at each run
+
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
@@ -208,22 +211,37 @@ class Checkpoints(BaseCheckpointSaver[int]):
         The first one is held back, since until something is stored a run starts from its input; and the last one, since
         the end of the run, which follows at once, makes it superfluous.
         """
-        parent, stream = get_checkpoint_id(config), _stream(config)
+        parent = get_checkpoint_id(config)
         led_here = [staged for staged in outbox.staged if staged.checkpoint == parent]
         outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != parent]
         before = [] if self._latest_only else outbox.release()
-        rows = [*before, *self._rows(config, checkpoint, metadata, new_versions, outbox)]
-        if "counters_since_delta_snapshot" in metadata:
-            rows += [row for staged in led_here for row in staged.rows()]
-        elif parent in outbox.stored:
-            rows.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, stream))
-        if self._latest_only and outbox.has_checkpoint:
-            rows.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": parent}, stream))
-        is_first, outbox.is_new = outbox.is_new, False
-        outbox.held, outbox.holds_first = rows, is_first
-        if is_first or (not stream[1] and _is_last(checkpoint)):
+        outbox.held = partial(self._rows_of_run, outbox, config, checkpoint, metadata, new_versions, led_here, before)
+        outbox.holds_first, outbox.is_new = outbox.is_new, False
+        if outbox.holds_first or (not _stream(config)[1] and _is_last(checkpoint)):
             return
-        await self._writer.commit([*outbox.take(staged.task for staged in led_here), *outbox.release()], outbox.key)
+        held = outbox.release()
+        await self._writer.commit([*outbox.take(staged.task for staged in led_here), *held], outbox.key)
+
+    def _rows_of_run(
+        self,
+        outbox: Outbox,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+        led_here: Sequence[Staged],
+        before: Rows,
+    ) -> Rows:
+        """Give the rows of a checkpoint behind those of the one before, and of what it makes superfluous."""
+        parent, stream = get_checkpoint_id(config), _stream(config)
+        made = [*before, *self._rows(config, checkpoint, metadata, new_versions, outbox)]
+        if "counters_since_delta_snapshot" in metadata:
+            made += [row for staged in led_here for row in staged.rows()]
+        elif parent in outbox.stored:
+            made.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, stream))
+        if self._latest_only and outbox.has_checkpoint:
+            made.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": parent}, stream))
+        return made
 
     def _flush(self, outbox: Outbox) -> None:
         staged, outbox.staged = outbox.staged, []

@@ -38,7 +38,7 @@ class Amount:
 
 
 Amounts = Mapping[str, Amount]
-"""By kind: checkpoints, payloads, and the tables of the ledger."""
+"""By kind: checkpoints, workers, payloads, and the tables of the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import InputError, RunBusy
@@ -28,10 +28,8 @@ _BEAT_SECONDS = 2.0
 _LOOK_SECONDS = 0.25  # how often it looks for runs that are to be cancelled
 
 # Time is the database's own, since clocks of machines differ.
-_NOW_SQLITE = text("strftime('%Y-%m-%d %H:%M:%f000', 'now')")
-_NOW_POSTGRES = text("clock_timestamp()")
-_AGE_SQLITE = text("SELECT (julianday('now') - julianday(beat_at)) * 86400 FROM workers WHERE worker_id = :worker")
-_AGE_POSTGRES = text("SELECT EXTRACT(EPOCH FROM clock_timestamp() - beat_at) FROM workers WHERE worker_id = :worker")
+_NOW_SQLITE = literal_column("strftime('%Y-%m-%d %H:%M:%f000', 'now')", tables.UtcDateTime())
+_NOW_POSTGRES = literal_column("clock_timestamp()", tables.UtcDateTime())
 
 
 @dataclass(slots=True)
@@ -144,8 +142,13 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     row = connection.execute(select(table).where(table.c.worker_id == worker_id)).first()
     if row is None or (row.host == _machine() and not _has_process(row.process_id)):
         return False
-    age = _AGE_SQLITE if connection.dialect.name == "sqlite" else _AGE_POSTGRES
-    return float(connection.execute(age, {"worker": worker_id}).scalar() or 0.0) < LEASE_SECONDS
+    return (time_of(connection) - row.beat_at).total_seconds() < LEASE_SECONDS
+
+
+def time_of(connection: Connection) -> datetime:
+    """Give the time of the database, by which beats are written down."""
+    now = _NOW_SQLITE if connection.dialect.name == "sqlite" else _NOW_POSTGRES
+    return connection.execute(select(now)).scalar_one()
 
 
 @cache

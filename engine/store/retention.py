@@ -1,4 +1,4 @@
-"""What is deleted of runs that ended long ago: first a plan that says how much, then the deletion itself.
+"""What is deleted of runs that ended long ago, and of workers: first a plan that says how much, then the deletion.
 
 A run that is running, or that waits for a person, keeps all that it has.
 """
@@ -16,6 +16,7 @@ from engine.store.checkpoint_codec import addresses_in
 from engine.store.collection import Swept, mark, read, sweep
 from engine.store.database import Database
 from engine.store.ended_runs import OF_RUN, Amount, Amounts, Scope, delete_orphans
+from engine.store.gone_workers import count_gone, delete_gone
 from engine.store.ledger import SqlLedger
 from engine.store.payload_map import Progress, read_map, roots
 
@@ -42,7 +43,8 @@ async def plan(ledger: SqlLedger, scope: Scope, on_progress: Progress | None = N
         reached = payloads.reached_from(connection, kept)
         stored = [one for sizes in (payloads.sizes, *payloads.aside.values()) for one in sizes.items()]
         free = [size for address, size in stored if address not in reached]
-        return scope.amounts(connection) | {"payloads": Amount(len(free), sum(free))}
+        workers = count_gone(connection, scope.older_than)
+        return scope.amounts(connection) | {"workers": workers, "payloads": Amount(len(free), sum(free))}
 
     return await read(ledger, count)
 
@@ -65,6 +67,7 @@ async def prune(ledger: SqlLedger, scope: Scope, on_progress: Progress | None = 
             on_progress("deleting runs" if scope.whole_runs else "deleting checkpoints", runs, runs)
     while (orphans := await ledger.change(delete_orphans)).rows:
         amounts["checkpoints"] += orphans
+    amounts["workers"] = await ledger.change(partial(delete_gone, before=scope.older_than))
     swept = await sweep(ledger, await mark(ledger, on_progress), on_progress)
     return Pruned(amounts | {"payloads": Amount(swept.rows, swept.bytes)}, swept)
 

@@ -100,13 +100,13 @@ class RunLedger:
             LeaseLost: the run has gone to another process.
             StoreError: the database refused.
         """
-        rows: list[Any] = [*outbox.take_all(), FinishedRun(record)]
+        rows: list[Any] = []
         if record.status is RunStatus.SUCCEEDED and self._keep == "unfinished":
-            rows += [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
+            rows = [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
         elif not outbox.holds_first:
-            rows += outbox.release()
+            rows = outbox.release()
         try:
-            await self._writer.commit(rows, outbox.key)
+            await self._writer.commit([*outbox.take_all(), FinishedRun(record), *rows], outbox.key)
         finally:
             self._lease.release(record.run_id, outbox.fence)
 

@@ -6,6 +6,10 @@ import sqlite3
 import sys
 
 import pytest
+from sqlalchemy import text
+
+from engine.store.database import Database
+from tests.databases import SHARED, ready
 
 
 class Terminal(io.StringIO):
@@ -35,8 +39,8 @@ def test_what_will_be_deleted_is_shown_and_nothing_is(flowledger, failed, tmp_pa
     checkpoints = rows(tmp_path, "checkpoints")
     ran = flowledger("db", "prune", "--older-than", "0d", "--dry-run")
     assert ran.code == 0
-    assert ran.out.splitlines()[0].startswith("Of runs that ended before ")
-    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["kind", "checkpoints", "payloads"]
+    assert ran.out.splitlines()[0].startswith("Of runs that ended, and workers last heard of, before ")
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["kind", "checkpoints", "workers", "payloads"]
     assert rows(tmp_path, "checkpoints") == checkpoints > 0
 
 
@@ -61,6 +65,22 @@ def test_whole_runs_are_deleted_when_asked_for(flowledger, failed, tmp_path):
     assert [rows(tmp_path, table) for table in ("runs", "steps", "calls", "payloads")] == [0, 0, 0, 0]
     again = flowledger("db", "prune", "--older-than", "0d", "--runs")
     assert (again.code, again.out) == (0, "there is nothing to delete\n")
+
+
+@SHARED
+def test_workers_that_are_gone_are_shown_and_deleted(flowledger, database_url):
+    at = ("--database", ready(database_url))
+    assert flowledger("run", "say", "question=why", *at).code == 0
+    database = Database.open(database_url)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE workers SET beat_at = '2020-01-01 00:00:00.000000'"))
+    database.close()
+    shown = flowledger("db", "prune", "--older-than", "30d", "--dry-run", *at).out.splitlines()
+    assert [line.split() for line in shown if line.startswith("workers")] == [["workers", "1"]]
+    deleted = json.loads(flowledger("db", "prune", "--older-than", "30d", "--yes", "--json", *at).out)
+    assert deleted["workers"] == {"rows": 1, "bytes": None}
+    assert flowledger("db", "prune", "--older-than", "30d", *at).out == "there is nothing to delete\n"
+    assert len(json.loads(flowledger("runs", "--json", *at).out)) == 1
 
 
 def test_what_is_recent_stays(flowledger, failed, tmp_path):

@@ -21,7 +21,7 @@ from engine import (
 )
 from guardrails import Citations, Injection, MaxLength, Pii
 from tools.documents import search_documents
-from tools.tickets import open_ticket
+from tools.tickets import open_ticket, probe_ticket
 from workflows.answer_docs.sources import cited_sources
 
 
@@ -71,7 +71,9 @@ answer_docs = Workflow(
             failed="unsupported",
         ),
         "cite": Compute(function=cited_sources, into="sources"),
-        "hand-over": CallTool(tool=open_ticket, args={"question": "question"}, into="ticket_id", effect="once"),
+        "hand-over": CallTool(
+            tool=open_ticket, args={"question": "question"}, into="ticket_id", effect="once", probe=probe_ticket
+        ),
     },
     edges=[
         Chain(START, "find", "draft", "check"),
