@@ -1,9 +1,9 @@
 """Edges are data: a chain, a branch on a field that some node wrote, or parallel ways that meet again."""
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, SerializeAsAny, field_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator
 
 from engine.definition.by_path import Component, Many
 
@@ -32,17 +32,31 @@ class Chain(Edge):
         return nodes
 
 
+Targets = str | tuple[str, ...]
+"""A field for the nodes that follow: one, or several at once."""
+
+
 class Branch(Edge):
-    """One way of several, by the value of a field: `Branch("check", on="verdict", to={"ok": END, "bad": "draft"})`."""
+    """One way of several, by the value of a field: `Branch("check", on="verdict", to={"ok": END, "bad": "draft"})`.
+
+    A value may lead to several nodes at once, which meet at the join; where the field is a list, so may each of its
+    values, and an empty list leads to the default, or else straight to the join.
+    """
 
     source: str
     """The node after which the field is read."""
     on: str
     """The field that decides."""
-    to: Mapping[str, str]
-    """The next node for each value; booleans are `true` and `false`."""
-    default: str | None = None
-    """The next node for every other value."""
+    to: Mapping[str, Targets]
+    """The next node for each value, or several; booleans are `true` and `false`."""
+    default: Targets | None = None
+    """The next node for every other value, or several."""
+    join: str | None = None
+    """The node where ways that were taken at once meet again."""
+    at_most: Mapping[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    """How often a run may go from here to a node."""
+    otherwise: str | None = None
+    """The next node once the run has gone to one as often as it may."""
 
     def __init__(self, source: str | None = None, **fields: Any) -> None:
         super().__init__(**({"source": source} if source is not None else {}), **fields)
@@ -58,7 +72,8 @@ class Branch(Edge):
 class Parallel(Edge):
     """Several ways at once that meet again: `Parallel("plan", to=["web", "docs"], join="write")`.
 
-    The last node of each way goes on to the join by itself; the join runs once, when every way has arrived.
+    The last node of each way goes on to the join by itself; the join runs once, when every way has arrived. With
+    `wait_for="first"` it runs when one has: the others are cancelled, and nothing that they wrote counts.
     """
 
     source: str
@@ -67,6 +82,10 @@ class Parallel(Edge):
     """The first node of each way."""
     join: str
     """The node where the ways meet."""
+    optional: Many[str] = ()
+    """The ways that may fail: one that does ends at once, and the join runs without it."""
+    wait_for: Literal["all", "first"] = "all"
+    """Whether the join waits for all ways or for the first."""
 
     def __init__(self, source: str | None = None, **fields: Any) -> None:
         super().__init__(**({"source": source} if source is not None else {}), **fields)

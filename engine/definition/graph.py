@@ -1,52 +1,35 @@
-"""The edges of a workflow in their normal form: one way on from each node, and the regions between fork and join."""
+"""The edges of a workflow in their normal form: one way on from each node, and the ways between fork and join."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
-from engine.definition.edges import END, START, Branch, Chain, Edge, Parallel, branch_key
+from engine.definition.edges import END, Edge
+from engine.definition.routes import Choice, Fork, Next, Route, routes_of
 
 
 @dataclass(frozen=True, slots=True)
-class Next:
-    """One node follows."""
+class Way:
+    """One way of a fork.
 
-    target: str
+    Attributes:
+        head: its first node, which names it.
+        nodes: all of its nodes, those of forks inside it included.
+    """
+
+    head: str
+    fork: Fork
+    nodes: frozenset[str]
 
     @property
-    def targets(self) -> tuple[str, ...]:
-        """All nodes that may follow."""
-        return (self.target,)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The value of a field says which node follows."""
-
-    on: str
-    to: Mapping[str, str]
-    default: str | None
+    def is_optional(self) -> bool:
+        """Whether it may fail."""
+        return self.head in self.fork.optional
 
     @property
-    def targets(self) -> tuple[str, ...]:
-        """All nodes that may follow."""
-        return tuple(dict.fromkeys([*self.to.values(), *([self.default] if self.default else [])]))
-
-    def choose(self, value: Any) -> str | None:
-        """Give the node that follows a value; None if no way is given for it."""
-        return self.to.get(branch_key(value), self.default)
-
-
-@dataclass(frozen=True, slots=True)
-class Fork:
-    """Several nodes follow at once."""
-
-    targets: tuple[str, ...]
-    join: str
-
-
-Route = Next | Choice | Fork
+    def may_end_early(self) -> bool:
+        """Whether it may end before it has arrived at the join."""
+        return self.is_optional or self.fork.first
 
 
 @dataclass(frozen=True)
@@ -57,11 +40,13 @@ class Graph:
         routes: the way on from each node, and from START.
         fallbacks: the node that takes over from another.
         faults: what is wrong with the edges themselves.
+        forks: the nodes after which ways part, those of a branch with a join included.
     """
 
     routes: Mapping[str, Route]
     fallbacks: Mapping[str, str]
     faults: Sequence[str] = field(default_factory=tuple)
+    forks: Mapping[str, Fork] = field(default_factory=dict[str, Fork])
 
     @classmethod
     def of(cls, nodes: Iterable[str], edges: Iterable[Edge], fallbacks: Mapping[str, str]) -> "Graph":
@@ -69,16 +54,16 @@ class Graph:
         routes: dict[str, Route] = {}
         faults: list[str] = []
         for edge in edges:
-            for source, route in _routes_of(edge):
+            for source, route in routes_of(edge):
                 if routes.setdefault(source, route) != route:
                     faults.append(f"{source!r} has two ways on: use a Branch or a Parallel")
         graph = cls(routes, fallbacks)
-        forks = [route for route in routes.values() if isinstance(route, Fork)]
-        for fork in sorted(forks, key=lambda fork: len(graph.region(fork))):  # the inner ones first
+        forks = {source: fork for source in routes if (fork := graph._fork_after(source))}
+        for fork in sorted(forks.values(), key=lambda fork: len(graph.region(fork))):  # the inner ones first
             for name in graph.region(fork):
                 if name not in routes and name in nodes:
                     routes[name] = Next(fork.join)
-        return cls(routes, fallbacks, tuple(faults))
+        return cls(routes, fallbacks, tuple(faults), forks)
 
     def after(self, name: str) -> tuple[str, ...]:
         """Give every node that may follow, the fallback included."""
@@ -88,60 +73,79 @@ class Graph:
 
     def reachable(self, start: Iterable[str], *, without: Iterable[str] = ()) -> set[str]:
         """Give every node that can follow from some, themselves included; the ways end at `without`."""
-        seen: set[str] = set()
-        todo, closed = list(start), set(without)
-        while todo:
-            name = todo.pop()
-            if name not in seen and name not in closed:
-                seen.add(name)
-                todo.extend(self.after(name))
-        return seen
+        return _reachable(self.after, start, without)
 
     def region(self, fork: Fork) -> set[str]:
         """Give the nodes between a fork and its join."""
         return self.reachable(fork.targets, without=[fork.join, END])
 
     @cached_property
-    def joins(self) -> Mapping[str, int]:
-        """How many ways arrive at each join."""
-        return {route.join: len(route.targets) for route in self.routes.values() if isinstance(route, Fork)}
+    def joins(self) -> Mapping[str, Fork]:
+        """The forks by the node where their ways meet."""
+        return {fork.join: fork for fork in self.forks.values()}
 
-    def cycles(self, nodes: Iterable[str], *, without: Iterable[str] = ()) -> list[set[str]]:
-        """Give the groups of nodes that can follow from themselves, once the ways through `without` are closed."""
-        closed = set(without)
-        left = [name for name in nodes if name not in closed]
-        reach = {name: self.reachable(self.after(name), without=closed) for name in left}
-        groups: list[set[str]] = []
-        for name in left:
-            if name in reach[name] and not any(name in group for group in groups):
-                groups.append({other for other in reach[name] if name in reach.get(other, set())} | {name})
-        return groups
+    @cached_property
+    def ways(self) -> Sequence[Way]:
+        """Every parallel way, those inside others first."""
+        ways = [
+            Way(head, fork, frozenset(self.reachable([head], without=[fork.join, END])))
+            for fork in self.forks.values()
+            for head in fork.targets
+        ]
+        return sorted(ways, key=lambda way: len(way.nodes))
+
+    def loops(self, nodes: Iterable[str]) -> list[set[str]]:
+        """Give the groups of nodes that can follow from themselves."""
+        return _groups(self.after, nodes)
+
+    def endless_loops(self, nodes: Iterable[str], *, bounded: Iterable[str]) -> list[set[str]]:
+        """Give the groups that are left without the nodes that have a bound, and the ways of branches that have one."""
+        closed = set(bounded)
+
+        def after(name: str) -> tuple[str, ...]:
+            route = self.routes.get(name)
+            left = [self.fallbacks[name]] if name in self.fallbacks else []
+            left += route.unbounded if isinstance(route, Choice) else route.targets if route else ()
+            return tuple(target for target in left if target not in closed)
+
+        return _groups(after, [name for name in nodes if name not in closed])
+
+    def _fork_after(self, source: str) -> Fork | None:
+        """Give the fork after a node; of a branch, the ways are what is taken at once and what comes to the join."""
+        route = self.routes[source]
+        if not isinstance(route, Choice) or route.join is None:
+            return route if isinstance(route, Fork) else None
+        join = route.join
+        at_once = {target for targets in (*route.to.values(), route.default) if len(targets) > 1 for target in targets}
+        heads = [target for target in route.targets if target != join]
+        return Fork(tuple(head for head in heads if head in at_once or self._meets(head, source, join)), join)
+
+    def _meets(self, head: str, source: str, join: str) -> bool:
+        """Say whether whatever follows a node comes to the join, before END and before the fork."""
+        reached = _reachable(self._after_or_join, [head], [join])
+        return END not in reached and source not in reached
+
+    def _after_or_join(self, name: str) -> tuple[str, ...]:
+        join = getattr(self.routes.get(name), "join", None)
+        return self.after(name) if join is None else (*self.after(name), join)
 
 
-def _routes_of(edge: Edge) -> Iterable[tuple[str, Route]]:
-    if isinstance(edge, Chain):
-        for source, target in zip(edge.nodes, edge.nodes[1:], strict=False):
-            yield source, Next(target)
-    elif isinstance(edge, Branch):
-        yield edge.source, Choice(edge.on, dict(edge.to), edge.default)
-    elif isinstance(edge, Parallel):
-        yield edge.source, Fork(tuple(edge.to), edge.join)
+def _reachable(after: Callable[[str], Iterable[str]], start: Iterable[str], without: Iterable[str] = ()) -> set[str]:
+    seen: set[str] = set()
+    todo, closed = list(start), set(without)
+    while todo:
+        name = todo.pop()
+        if name not in seen and name not in closed:
+            seen.add(name)
+            todo.extend(after(name))
+    return seen
 
 
-def mermaid(graph: Graph, kinds: Mapping[str, str]) -> str:
-    """Draw the graph as a Mermaid flowchart."""
-    lines = ["flowchart TD", '  START(["start"])', '  END_(["end"])']
-    lines += [f'  {_id(name)}["{name}<br/><small>{kind}</small>"]' for name, kind in sorted(kinds.items())]
-    for source, route in sorted(graph.routes.items(), key=lambda item: item[0]):
-        if isinstance(route, Choice):
-            ways = sorted(route.to.items())
-            lines += [f'  {_id(source)} -- "{route.on} = {value}" --> {_id(to)}' for value, to in ways]
-            lines += [f"  {_id(source)} -- otherwise --> {_id(route.default)}"] if route.default else []
-        else:
-            lines += [f"  {_id(source)} --> {_id(target)}" for target in route.targets]
-    lines += [f"  {_id(source)} -. falls back .-> {_id(target)}" for source, target in sorted(graph.fallbacks.items())]
-    return "\n".join(lines)
-
-
-def _id(name: str) -> str:
-    return {END: "END_", START: START}.get(name, f"n_{name.replace('-', '_')}")
+def _groups(after: Callable[[str], Iterable[str]], nodes: Iterable[str]) -> list[set[str]]:
+    names = list(nodes)
+    reach = {name: _reachable(after, after(name)) for name in names}
+    groups: list[set[str]] = []
+    for name in names:
+        if name in reach[name] and not any(name in group for group in groups):
+            groups.append({other for other in reach[name] if name in reach.get(other, set())} | {name})
+    return groups

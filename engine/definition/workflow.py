@@ -8,10 +8,11 @@ from typing import Any, Self, cast
 
 from pydantic import BaseModel, Field
 
-from engine.definition import graph as graphs
+from engine.definition import mermaid as drawing
 from engine.definition.by_path import CodePath, Frozen, Many, path_of, source_of
 from engine.definition.check import faults_in
 from engine.definition.edges import AnyEdge
+from engine.definition.graph import Graph
 from engine.definition.guardrail import AnyGuardrail
 from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
@@ -52,14 +53,14 @@ class Workflow(Frozen):
             raise DefinitionError(f"the workflow {self.name!r}", faults)
 
     @property
-    def graph(self) -> graphs.Graph:
+    def graph(self) -> Graph:
         """The edges in their normal form."""
         return self._graph
 
     @cached_property
-    def _graph(self) -> graphs.Graph:
+    def _graph(self) -> Graph:
         fallbacks = {name: node.fallback for name, node in self.nodes.items() if node.fallback}
-        return graphs.Graph.of(self.nodes, self.edges, fallbacks)
+        return Graph.of(self.nodes, self.edges, fallbacks)
 
     @cached_property
     def version(self) -> str:
@@ -97,7 +98,7 @@ class Workflow(Frozen):
 
     def mermaid(self) -> str:
         """Draw the graph as a Mermaid flowchart."""
-        return graphs.mermaid(self.graph, {name: type(node).__name__ for name, node in self.nodes.items()})
+        return drawing.mermaid(self.graph, {name: type(node).__name__ for name, node in self.nodes.items()})
 
 
 def _code_in(value: Any) -> Iterable[CodePath]:

@@ -28,7 +28,6 @@ async def ask(step: Step, question: Question) -> Decision:
         return Decision(agreed=False, reason=asked.reason)
     elif asked.deadline_at is not None and run.clock.now() >= asked.deadline_at:
         return Decision(agreed=question.default is not None, answer=question.default, reason="nobody answered in time")
-    step.scope.wait()
     raise run.pause()
 
 

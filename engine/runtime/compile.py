@@ -12,18 +12,17 @@ from langgraph.types import Command
 
 from engine.definition.bounds import visits
 from engine.definition.edges import END, START
-from engine.definition.graph import Choice, Next
 from engine.definition.node import Node
+from engine.definition.routes import Choice, Next
 from engine.definition.state import Replace, fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import NodeFailed
+from engine.runtime.held import HELD, begun_anew, hold, put, seen
+from engine.runtime.in_way import has_ended, visit_in_way
 from engine.runtime.run import Scope
 from engine.runtime.steps import begin
+from engine.runtime.tokens import COUNTS, Counts, Place, add_counts, ended, started
 from engine.runtime.visit import visit
-
-COUNTS = "flow:counts"
-"""The channel that counts visits of nodes and arrivals at joins."""
-
 
 _WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
 
@@ -64,32 +63,42 @@ def _schema(workflow: Workflow) -> Any:
         name: Any if isinstance(field.merge, Replace) else Annotated[Any, field.merge.merge]
         for name, field in fields_of(workflow.state).items()
     }
-    channels[COUNTS] = Annotated[Any, _add_counts]
+    channels[COUNTS] = Annotated[Any, add_counts]
+    if any(fork.first for fork in workflow.graph.forks.values()):
+        channels[HELD] = Annotated[Any, hold(fields_of(workflow.state))]
     return TypedDict(f"{workflow.state.__name__}Channels", channels)  # type: ignore[operator]
 
 
-def _add_counts(old: Mapping[str, int] | None, new: Mapping[str, int] | None) -> dict[str, int]:
-    counts = dict(old or {})
-    for name, more in (new or {}).items():
-        counts[name] = counts.get(name, 0) + more
-    return counts
-
-
 def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., Any]:
-    ways_in, joins = workflow.graph.joins.get(name, 0), workflow.graph.joins
-    way, fields = workflow.graph.routes.get(name), fields_of(workflow.state)
+    place, way, fields = Place.of(name, workflow.graph), workflow.graph.routes.get(name), fields_of(workflow.state)
+    ways, races, anew = place.ways, place.races, place.begins_anew
+    gives_up_to = place.optional.fork.join if place.optional else None
+    only_visited = {COUNTS: {f"visits:{name}": 1}}
 
-    async def enter(state: dict[str, Any], runtime: Runtime[Scope]) -> Command[Any] | None:
-        counts = cast("Mapping[str, int]", state.get(COUNTS) or {})
-        if counts.get(f"arrived:{name}", 0) < ways_in:
-            return None  # a join waits until every way has arrived; the last arrival wakes it again
+    async def enter(state: Mapping[str, Any], runtime: Runtime[Scope]) -> Command[Any] | None:
+        scope, counts = runtime.context, cast("Counts", state.get(COUNTS) or {})
+        if place.still_waits(counts) or (ways and place.has_ended(counts)):
+            return None
+        if ways and has_ended(scope, place, counts):
+            return Command(update=only_visited)
         task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
-        step = begin(runtime.context, name, node, state, visit=number, way=way, fields=fields, task_id=task_id)
-        update = await visit(step)
-        more = {f"visits:{name}": 1, **({f"arrived:{name}": -ways_in} if ways_in else {})}
-        more |= {f"arrived:{target}": 1 for target in step.goto if target in joins}
-        return Command(update={**update, COUNTS: more}, goto=_goto(step.goto))
+        known = seen(state, races, fields) if races else state
+        step = begin(scope, name, node, known, visit=number, way=way, fields=fields, task_id=task_id)
+        step.gives_up_to = gives_up_to
+        try:
+            update = await (visit_in_way(step, place) if ways else visit(step))
+        except scope.run.control_flow:
+            scope.is_waiting = True
+            raise
+        if update is None:
+            return Command(update=only_visited)
+        if races:
+            update = put(update, state, races, place.won(step), fields)
+        if anew:
+            scope.ends.begin_anew(anew)
+            update = begun_anew(update, state, anew)
+        return Command(update={**update, COUNTS: place.counted(step, counts)}, goto=_goto(step.goto))
 
     return enter
 
@@ -101,19 +110,26 @@ def waiting_nodes(found: Any) -> list[str]:
     return sorted(names - {START})
 
 
+def ends_before(found: Any) -> set[str]:
+    """Give the ways that finished steps have ended since a checkpoint, by their first nodes."""
+    written = (value for _, channel, value in found.pending_writes or () if channel == COUNTS)
+    return {head for counts in written for head in ended(counts)}
+
+
 def _start_function(workflow: Workflow) -> Callable[..., Any]:
     """Give the node that parts the ways where a workflow begins with a branch or parallel ways."""
-    way = workflow.graph.routes[START]
+    way, fork = workflow.graph.routes[START], workflow.graph.forks.get(START)
 
     async def begin(state: dict[str, Any]) -> Command[Any]:
         if not isinstance(way, Choice):
             return Command(goto=_goto(way.targets))
-        target = way.choose(state.get(way.on))
-        if target is None:
+        targets = way.choose(state.get(way.on))
+        if not targets:
             raise NodeFailed(
                 f"no way is given for {way.on} = {state.get(way.on)!r} at START: give the branch a default"
             )
-        return Command(goto=_goto((target,)))
+        update = {} if fork is None else {COUNTS: started(fork, targets)}
+        return Command(update=update, goto=_goto(targets))
 
     return begin
 

@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from engine.definition.graph import Route
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
+from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
 from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
+from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Event, Listener
 from engine.runtime.history import RunJournal
 from engine.usage import Account, Amount, Usage
@@ -173,6 +174,7 @@ class Scope:
         parent: the step inside which they run; None for the run's own.
         holds_back: whether guardrails further out have still to see what is written here.
         is_waiting: whether a step of it, or inside one, waits for a person.
+        ends: which ways of the graph ended early.
     """
 
     run: Run
@@ -181,12 +183,7 @@ class Scope:
     parent: "Step | None" = None
     holds_back: bool = False
     is_waiting: bool = False
-
-    def wait(self) -> None:
-        """Note that a person is waited for, here and further out."""
-        self.is_waiting = True
-        if self.parent is not None:
-            self.parent.scope.wait()
+    ends: EarlyEnds = field(default_factory=EarlyEnds)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -197,6 +194,8 @@ class Step:
         run: the run of the scope.
         name: the node, behind the names of the steps that it is inside of.
         way: what follows the node; None where the step around it decides.
+        gives_up_to: the join to which an optional way around the node goes on if it fails.
+        gives_up: whether that way has failed here.
         fields: the fields that its update may go to.
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
@@ -215,6 +214,8 @@ class Step:
     task_id: str
     began_at: datetime
     goto: tuple[str, ...] = ()
+    gives_up_to: str | None = None
+    gives_up: bool = False
     feedback: list[str] = field(default_factory=list[str])
     draws: int = 0
     calls: int = 0

@@ -18,7 +18,8 @@ from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, Ru
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
-from engine.runtime.compile import COUNTS, CompiledWorkflow, compile_workflow, waiting_nodes
+from engine.runtime.compile import CompiledWorkflow, compile_workflow, ends_before, waiting_nodes
+from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
 from engine.runtime.middleware.breaker import Breakers
@@ -26,6 +27,7 @@ from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.result import RunFault, RunResult, status_of
 from engine.runtime.run import Run, Scope, Target
+from engine.runtime.tokens import COUNTS
 from engine.usage import Account, Amount
 
 
@@ -256,17 +258,20 @@ class Runner:
         found = await self.ledger.checkpoints.aget_tuple(config)
         if found is not None:
             run.outbox.values = found.checkpoint["channel_values"]
-            return await self._through_graph(run, None)
+            return await self._through_graph(run, None, EarlyEnds(ends_before(found)))
         address = run.record.input_payload
         entered: Mapping[str, Any] = {} if address is None else await self.ledger.value(address)
         run.outbox.is_new = True
         return await self._through_graph(run, {**default_state(run.workflow.state), **entered, COUNTS: {}})
 
-    async def _through_graph(self, run: Run, state: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    async def _through_graph(
+        self, run: Run, state: Mapping[str, Any] | None, ends: EarlyEnds | None = None
+    ) -> Mapping[str, Any]:
         """Run the graph, from a state or from its checkpoint, and guard what it returns."""
         workflow = run.workflow
         try:
-            graph, scope = self._compile(workflow).graph, Scope(run=run, workflow=workflow, account=run.account)
+            graph = self._compile(workflow).graph
+            scope = Scope(run=run, workflow=workflow, account=run.account, ends=ends or EarlyEnds())
             async for _ in graph.astream(state, self._config(run), context=scope, durability="sync", stream_mode=[]):
                 pass  # nothing is streamed: what the run came to is in its last checkpoint
         except (EngineError, TimeoutError):

@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from engine.definition.graph import Route
 from engine.definition.node import Node
+from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.records import StepRecord
 from engine.runtime.run import Scope, Step
@@ -64,7 +64,19 @@ async def recall(step: Step) -> Mapping[str, Any] | None:
         return None
     step.scope.account.recount(step.run.journal.charged_inside(done.step_id))
     step.goto = tuple(done.goto.split(", ")) if done.goto else ()
+    step.record.fallback_to = done.fallback_to
+    step.gives_up = gave_up(done, step.node)
     return await step.run.ledger.value(done.update_payload)
+
+
+def finished_before(scope: Scope, name: str, visit: int) -> StepRecord | None:
+    """Give a visit of a node, inside another step, that an earlier process had finished."""
+    return None if scope.parent is None else scope.run.journal.finished_step(_step_id(scope, name, visit, None))
+
+
+def gave_up(done: StepRecord, node: Node) -> bool:
+    """Say whether an optional way failed at a step, so that what took over is the join."""
+    return done.fallback_to is not None and done.fallback_to != node.fallback
 
 
 def _step_id(scope: Scope, name: str, visit: int, item: int | None) -> str:

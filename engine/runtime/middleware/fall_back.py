@@ -1,10 +1,21 @@
-"""Fall back: another node for a step, the next model of the role for a call; the first cause is kept."""
+"""Fall back: another node or the join for a step, the next model of the role for a call; the first cause is kept."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import RunError
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
+
+
+async def go_on_without(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Send an optional way to its join when a step of it failed in a way that allows it."""
+    try:
+        return await call_next(step)
+    except RunError as error:
+        if step.gives_up_to is None or not error.recoverable:
+            raise
+        step.gives_up = True
+        return _leave_to(step.gives_up_to, step, error)
 
 
 async def fall_back_to_node(step: Step, call_next: StepNext) -> Mapping[str, Any]:
@@ -14,10 +25,14 @@ async def fall_back_to_node(step: Step, call_next: StepNext) -> Mapping[str, Any
     except RunError as error:
         if step.node.fallback is None or not error.recoverable:
             raise
-        step.record.fallback_to = step.node.fallback
-        step.goto = (step.node.fallback,)
-        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
-        return {}
+        return _leave_to(step.node.fallback, step, error)
+
+
+def _leave_to(target: str, step: Step, error: RunError) -> Mapping[str, Any]:
+    """Let a node take over from a step; the step is recorded as failed, and writes nothing."""
+    step.goto, step.record.fallback_to = (target,), target
+    step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+    return {}
 
 
 async def fall_back_to_target(call: Call, call_next: CallNext) -> Answer:

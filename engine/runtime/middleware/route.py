@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.definition.graph import Choice
+from engine.definition.routes import Choice
 from engine.errors import NodeFailed
 from engine.runtime.run import Step, StepNext
+from engine.runtime.tokens import COUNTS, taken_from
 
 
 async def route(step: Step, call_next: StepNext) -> Mapping[str, Any]:
@@ -22,8 +23,11 @@ async def route(step: Step, call_next: StepNext) -> Mapping[str, Any]:
         step.goto = way.targets
         return update
     value = update.get(way.on, step.state.get(way.on))
-    target = way.choose(value)
-    if target is None:
+    targets = way.choose(value)
+    if not targets:
         raise NodeFailed(f"no way is given for {way.on} = {value!r} after {step.name!r}: give the branch a default")
-    step.goto = (target,)
+    if way.at_most:
+        name = step.name.rpartition("/")[2]  # as its own graph calls it
+        targets = way.within_bounds(targets, taken_from(name, way, step.state.get(COUNTS) or {}))
+    step.goto = targets
     return update

@@ -1,0 +1,81 @@
+"""Laws of parallel ways: whatever they look like, a run goes where a plain interpreter says, crash or no crash."""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.crash_points import listen
+from engine.definition.bounds import visits
+from engine.definition.workflow import Workflow
+from engine.records import RunStatus
+from tests.flows import app_for
+from tests.random_ways import FLOWS
+
+Visits = dict[tuple[str, int, str | None], str]
+
+
+def ended(steps: Sequence[Any]) -> Visits:
+    """Give how each visit ended, those aside that were cancelled."""
+    names = {step.step_id: step.node_name for step in steps}
+    inside = {step.step_id: names.get(step.parent_step_id) for step in steps}
+    kept = [step for step in steps if step.status != "cancelled"]
+    return {(step.node_name, step.visit, inside[step.step_id]): step.status for step in kept}
+
+
+async def run_once(workflow: Workflow, database: str = "sqlite:///:memory:") -> tuple[list[str], Sequence[Any], str]:
+    async with app_for(workflow, database=database) as app, asyncio.timeout(60):
+        result = await app.run("any", {})
+        assert result.status is RunStatus.SUCCEEDED, result.error
+        return sorted(result.output["trail"]), await app.ledger.steps(result.run_id), result.run_id
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FLOWS)
+def test_a_run_goes_where_the_interpreter_says(flow):
+    workflow, expected = flow
+    trail, steps, _ = asyncio.run(run_once(workflow))
+    assert trail == expected
+    assert len({(step.step_id, step.attempt) for step in steps}) == len(steps)
+    for name, most in visits(workflow).items():
+        assert len([step for step in steps if step.node_name == name]) <= most
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(FLOWS, st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=4))
+def test_a_crash_anywhere_and_a_resume_lead_to_the_same_steps(flow, moments):
+    workflow, expected = flow
+
+    async def check(folder: Path) -> None:
+        copies = folder / "copies"
+        copies.mkdir()
+
+        def copy(point: str, call: Any, answer: Any) -> None:
+            if point == "after commit":  # as a process that is killed now would leave it
+                into = copies / str(len(list(copies.iterdir())))
+                into.mkdir()
+                for file in folder.glob("runs.db*"):
+                    shutil.copy(file, into)
+
+        stop = listen(copy)
+        try:
+            _, steps, run_id = await run_once(workflow, f"sqlite:///{folder}/runs.db")
+        finally:
+            stop()
+        left = sorted(copies.iterdir(), key=lambda path: int(path.name))
+        for chosen in {left[int(moment * len(left))] for moment in moments}:
+            async with app_for(workflow, database=f"sqlite:///{chosen}/runs.db") as app, asyncio.timeout(60):
+                run = await app.ledger.run(run_id)
+                if run is None or run.status is RunStatus.SUCCEEDED:
+                    continue
+                resumed = (await app.resume(run_id, take_over=True)).raise_for_status()
+                assert sorted(resumed.output["trail"]) == expected
+                assert ended(await app.ledger.steps(run_id)) == ended(steps)
+
+    with TemporaryDirectory() as folder:
+        asyncio.run(check(Path(folder)))
