@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, create_model
 
 from engine.definition.call_bound import CallBound
 from engine.definition.fits import show
@@ -77,7 +77,16 @@ class ForEach(Node):
             faults.append("its node cannot have a fallback or max_visits: set on_error, or put a Subflow there")
         if self.errors_into and self.on_error == "fail":
             faults.append("errors_into needs on_error='skip' or 'collect'")
+        if not faults:
+            faults += [f"its node: {fault}" for fault in self.node.faults(self._state_of_items(state))]
         return faults
+
+    def _state_of_items(self, state: type[State]) -> type[State]:
+        """Give the state as the inner node sees it, with the item among its fields."""
+        known = fields_of(state)
+        held = get_args(known[self.over].annotation) if self.over in known else ()
+        fields: dict[str, Any] = {self.item: (held[0] if len(held) == 1 else Any, None)}
+        return create_model(f"{state.__name__} with {self.item}", __base__=state, **fields)
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Run the inner node for each item."""

@@ -1,0 +1,1 @@
+"""Applications that people build with LangGraph, as definitions."""
