@@ -5,6 +5,7 @@ Everything here works without a network, without sleeping and without patching.
 
 import asyncio
 import inspect
+import json
 import multiprocessing
 import os
 import signal
@@ -16,9 +17,10 @@ from typing import Any, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolCall, ToolCallChunk
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr
 
 from engine.crash_points import POINTS, listen
@@ -137,6 +139,11 @@ class ScriptedModel(BaseChatModel):
         await asyncio.sleep(0)  # let others run, as a real request does
         return self._generate(messages, stop, None, **kwargs)
 
+    def bind_tools(self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any) -> Any:
+        """Take tools, which then stand among the further parameters; the script says whether one is called."""
+        del tool_choice
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
     def _say(self, messages: Sequence[BaseMessage], options: dict[str, Any]) -> AIMessage:
         number = len(self._asked)
         self._asked.append(list(messages))
@@ -177,9 +184,30 @@ def _chunks(message: AIMessage) -> Iterator[ChatGenerationChunk]:
                 content=word if last else f"{word} ",
                 usage_metadata=message.usage_metadata if last else None,
                 response_metadata=message.response_metadata if last else {},
+                tool_call_chunks=_calls_in_pieces(message) if last else [],
                 chunk_position="last" if last else None,
             )
         )
+
+
+def _calls_in_pieces(message: AIMessage) -> list[ToolCallChunk]:
+    return [
+        ToolCallChunk(name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=number)
+        for number, call in enumerate(message.tool_calls)
+    ]
+
+
+def asking_for(*calls: tuple[str, dict[str, Any]], text: str = "") -> AIMessage:
+    """Give what a scripted model says to have tools called, each with its arguments."""
+    return AIMessage(
+        content=text,
+        tool_calls=[
+            ToolCall(name=name, args=arguments, id=f"call-{number}", type="tool_call")
+            for number, (name, arguments) in enumerate(calls, 1)
+        ],
+        usage_metadata=UsageMetadata(input_tokens=10, output_tokens=5, total_tokens=15),
+        response_metadata={"finish_reason": "tool_calls", "model_name": "scripted"},
+    )
 
 
 def kill_at(point: str, number: int = 1) -> None:

@@ -54,6 +54,11 @@ class StepContext(Protocol):
         """Why earlier answers of this step were turned down, oldest first."""
         ...
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the node keeps between an answer that was turned down and the next; empty when the step begins."""
+        ...
+
     async def generate(
         self,
         role: str,

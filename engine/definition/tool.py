@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, cast, get_type_hints
 
@@ -83,6 +83,21 @@ def signature_of(tool: Any) -> ToolSignature:
     return _signature(_Same(tool))
 
 
+def signature_of_model(model: type[BaseModel], name: str, description: str) -> ToolSignature:
+    """Give the signature of a tool whose arguments are an object of this shape."""
+    types = {field: info.annotation for field, info in model.model_fields.items()}
+    return ToolSignature(
+        name=name,
+        description=description,
+        parameters=model.model_json_schema(),
+        types=types,
+        required=frozenset(field for field, info in model.model_fields.items() if info.is_required()),
+        returns=Any,
+        takes_idempotency_key=False,
+        _check=_checker(model),
+    )
+
+
 @lru_cache(maxsize=1024)
 def _signature(same: _Same) -> ToolSignature:
     tool = same.tool
@@ -132,15 +147,11 @@ def _of_function(function: Callable[..., Any]) -> ToolSignature:
         default = Field() if parameter.default is parameter.empty else Field(default=parameter.default)
         fields[parameter.name] = (hints[parameter.name], default)
     model = create_model(name, __config__=ConfigDict(extra="forbid", arbitrary_types_allowed=True), **fields)
-    return ToolSignature(
-        name=name,
-        description=inspect.getdoc(function) or "",
-        parameters=model.model_json_schema(),
+    return replace(
+        signature_of_model(model, name, inspect.getdoc(function) or ""),
         types={field: kind for field, (kind, _) in fields.items()},
-        required=frozenset(field for field, (_, info) in fields.items() if info.is_required()),
         returns=hints.get("return", Any),
         takes_idempotency_key=IDEMPOTENCY_KEY in hints,
-        _check=_checker(model),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
-from engine.definition.by_path import Code, faults_of
+from engine.definition.by_path import Code, CodePath, faults_of
 from engine.definition.guardrail import Stage
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import Prompt
@@ -17,6 +17,10 @@ from engine.errors import AnswerRejected
 
 def _prompt(value: Any) -> Any:
     return Prompt(text=value) if isinstance(value, str) else value
+
+
+AnyPrompt = Annotated[Prompt, BeforeValidator(_prompt)]
+"""A field for a prompt, or for its text."""
 
 
 class Generate(Node):
@@ -30,7 +34,7 @@ class Generate(Node):
 
     model: str
     """The role, not the vendor's name: the app says which model plays it."""
-    prompt: Annotated[Prompt, BeforeValidator(_prompt)]
+    prompt: AnyPrompt
     """What is asked; its placeholders are the fields that the node reads."""
     into: str | Mapping[str, str]
     """The field for the answer; or, with `output`, the object's fields, each with the state field it goes to."""
@@ -89,10 +93,7 @@ class Generate(Node):
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask, and check the shape of the answer."""
         messages = self.prompt.messages(inputs)
-        messages += [
-            HumanMessage(f"Your last answer was turned down: {reason}\nAnswer again and mend that.")
-            for reason in ctx.feedback
-        ]
+        messages += map(turned_down, ctx.feedback)
         model = self._model()
         reply = await ctx.generate(
             self.model,
@@ -105,17 +106,32 @@ class Generate(Node):
         )
         if model is None:
             return {str(self.into): reply.text}
-        given = _validated(model, reply.data, reply.text)
+        given = validated(model, reply.data, reply.text)
         if isinstance(self.into, str):
             return {self.into: given}
         return {target: given[name] for name, target in self.into.items()}
 
     def _model(self) -> type[BaseModel] | None:
-        model = None if self.output is None else self.output.load()
-        return model if inspect.isclass(model) and issubclass(model, BaseModel) else None
+        return shape_of(self.output)
 
 
-def _validated(model: type[BaseModel], data: Any, text: str) -> dict[str, Any]:
+def shape_of(output: CodePath | None) -> type[BaseModel] | None:
+    """Give the pydantic model that an output names; None if it names none."""
+    model = None if output is None else output.load()
+    return model if inspect.isclass(model) and issubclass(model, BaseModel) else None
+
+
+def turned_down(reason: str) -> HumanMessage:
+    """Tell a model why it is asked again."""
+    return HumanMessage(f"Your last answer was turned down: {reason}\nAnswer again and mend that.")
+
+
+def validated(model: type[BaseModel], data: Any, text: str) -> dict[str, Any]:
+    """Give the object of an answer as JSON.
+
+    Raises:
+        AnswerRejected: there is none, or it does not fit.
+    """
     if data is None:
         raise AnswerRejected(f"it is not a JSON object: {text[:200]!r}")
     try:

@@ -56,6 +56,11 @@ class Context:
         """Why earlier answers of this step were turned down, oldest first."""
         return tuple(self._step.feedback)
 
+    @property
+    def kept(self) -> dict[str, Any]:
+        """What the node keeps between an answer that was turned down and the next."""
+        return self._step.kept
+
     async def generate(
         self,
         role: str,

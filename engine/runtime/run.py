@@ -199,6 +199,7 @@ class Step:
         fields: the fields that its update may go to.
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
+        kept: what its node keeps when it is asked again.
     """
 
     scope: Scope
@@ -217,6 +218,7 @@ class Step:
     gives_up_to: str | None = None
     gives_up: bool = False
     feedback: list[str] = field(default_factory=list[str])
+    kept: dict[str, Any] = field(default_factory=dict[str, Any])
     draws: int = 0
     calls: int = 0
     asked: int = 0

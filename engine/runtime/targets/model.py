@@ -13,13 +13,14 @@ from langchain_core.messages import (
     BaseMessage,
     HumanMessage,
     ToolMessage,
+    message_chunk_to_message,
     message_to_dict,
     messages_from_dict,
 )
 from pydantic import BaseModel
 
 from engine.definition.node import Reply
-from engine.errors import ContentFiltered, ContextTooLong, MalformedOutput
+from engine.errors import BadRequest, ContentFiltered, ContextTooLong, MalformedOutput
 from engine.models.charges import Charges
 from engine.models.roles import BoundModel
 from engine.models.tokens import bound_messages
@@ -51,7 +52,7 @@ def said(message: BaseMessage) -> dict[str, Any]:
             {"id": one["id"], "name": one["name"], "args": one["args"]} for one in message.tool_calls
         ]
     if isinstance(message, ToolMessage):
-        plain["tool_call_id"] = message.tool_call_id
+        plain |= {"tool_call_id": message.tool_call_id, "status": message.status}
     return plain
 
 
@@ -147,17 +148,19 @@ class ModelTarget:
             if whole is None:
                 raise MalformedOutput(f"{self.name} sent an empty stream")
             _require_end(whole, self.model)
+            return cast("AIMessage", message_chunk_to_message(whole))
         except BaseException:
             if whole is not None:
                 call.run.emit(TextReset(call.step.name))
             raise
-        return whole
 
 
 def _prepared(model: BoundModel, request: ModelRequest) -> tuple[Any, Sequence[BaseMessage], dict[str, Any]]:
     """Ask for an object in the way that this model understands."""
     chat: BaseChatModel = model.chat
     if request.tools:
+        if type(chat).bind_tools is BaseChatModel.bind_tools:
+            raise BadRequest(f"{model.provider}:{model.name} cannot call tools: give its role a model that can")
         return chat.bind_tools(request.tools), request.messages, {}
     if request.output is None:
         return chat, request.messages, {}

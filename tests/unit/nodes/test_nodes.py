@@ -92,7 +92,7 @@ async def test_an_object_that_does_not_fit_is_asked_for_again_with_the_fault():
 
 async def test_the_schema_is_told_to_a_model_that_calls_no_tools():
     model = ScriptedModel(script=['{"colour": "red", "size": 1}'])
-    await output_of(generate(output=Shape, into="shape"), large=model)
+    await output_of(generate(output=Shape, into="shape"), large=Model(model, structured="prompt"))
     assert '"enum": ["red", "green"]' in model.asked[0][-1].content
 
 

@@ -1,0 +1,507 @@
+"""An agent goes round until it answers, hands over, or has used up its rounds or its budget."""
+
+import asyncio
+import json
+from typing import Annotated, Any, Literal
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import InvalidToolCall
+from pydantic import BaseModel
+
+from engine.app import App
+from engine.definition.edges import END, START, Branch, Chain
+from engine.definition.guardrail import Action, Guardrail, Verdict
+from engine.definition.policies import Breaker, Budget, Cache, Retry
+from engine.definition.state import Append, State
+from engine.definition.workflow import Workflow
+from engine.errors import DefinitionError
+from engine.nodes.agent import Agent
+from engine.nodes.agent_tool import AgentTool
+from engine.nodes.generate import Generate
+from engine.records import RunStatus
+from engine.testing import StillClock, asking_for
+from tests.flows import app_for, line, scripted
+
+
+class Desk(State):
+    question: str
+    history: list[dict[str, Any]] = []
+    said: Annotated[list[dict[str, Any]], Append()] = []
+    answer: str = ""
+    shape: dict[str, Any] | None = None
+    colour: str = ""
+    next: Literal["billing", "sales"] | None = None
+    number: int = 0
+
+
+class Shape(BaseModel):
+    """A thing with a colour."""
+
+    colour: Literal["red", "green"]
+    size: int
+
+
+REFUNDED: list[float] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_refunded():
+    REFUNDED.clear()
+
+
+async def look_up(topic: str) -> str:
+    """Look something up."""
+    return f"{topic}: five days"
+
+
+def refund(order: str, amount: float) -> dict[str, Any]:
+    """Pay money back."""
+    REFUNDED.append(amount)
+    return {"order": order, "paid": amount}
+
+
+def fail(reason: str) -> str:
+    """Fail."""
+    raise ValueError(reason)
+
+
+async def meet(name: str) -> str:
+    """Answer once both are there."""
+    await MEETING[0].wait()
+    return name
+
+
+MEETING: list[asyncio.Barrier] = []
+LOOK_UP = AgentTool(tool=look_up, effect="read")
+REFUND = AgentTool(tool=refund, effect="once")
+FAIL = AgentTool(tool=fail, effect="read")
+
+
+def agent(**fields: Any) -> Agent:
+    given = {"model": "large", "prompt": "{question}", "tools": [LOOK_UP, REFUND, FAIL], "into": "answer"}
+    return Agent(**({**given, "max_tokens": 50, "retry": Retry(attempts=1)} | fields))
+
+
+def desk(node: Agent, **fields: Any) -> Workflow:
+    return line(("agent", node), **({"name": "desk", "state": Desk} | fields))
+
+
+async def run_of(node: Agent, *script: Any, given: dict[str, Any] | None = None, **fields: Any) -> Any:
+    """Run an agent over a script; give the result and what its model was asked."""
+    role = scripted(*script)
+    async with app_for(desk(node, **fields), large=role) as app:
+        return await app.run("desk", {"question": "q", **(given or {})}), role.model
+
+
+def told(model: Any, request: int = -1) -> list[tuple[str, str]]:
+    """The tool messages at the end of a request."""
+    return [(one.content, one.status) for one in model.asked[request] if isinstance(one, ToolMessage)]
+
+
+async def test_a_tool_is_called_and_its_answer_is_told():
+    result, model = await run_of(agent(), asking_for(("look_up", {"topic": "refunds"})), "It takes five days.")
+    assert result.output["answer"] == "It takes five days."
+    assert told(model) == [("refunds: five days", "success")]
+    assert [tool["function"]["name"] for tool in model.options[0]["tools"]] == ["look_up", "refund", "fail"]
+
+
+async def test_each_request_and_call_is_a_row_of_the_ledger():
+    role = scripted(asking_for(("look_up", {"topic": "a"}), ("refund", {"order": "A1", "amount": 2})), "done")
+    async with app_for(desk(agent()), large=role) as app:
+        result = await app.run("desk", {"question": "q"})
+        calls = await app.ledger.calls(result.run_id)
+    assert sorted((call.operation_name, call.target, call.tool_effect) for call in calls) == [
+        ("chat", "large", None),
+        ("chat", "large", None),
+        ("execute_tool", "look_up", "read"),
+        ("execute_tool", "refund", "once"),
+    ]
+    assert (result.calls, result.steps) == (4, 1)
+
+
+async def test_the_system_speaks_first_then_the_conversation_then_the_task():
+    history = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    node = agent(prompt={"text": "{question}", "system": "Be kind."}, messages="history")
+    _, model = await run_of(node, "yes", given={"history": history})
+    assert [(one.type, one.content) for one in model.asked[0]] == [
+        ("system", "Be kind."),
+        ("human", "hello"),
+        ("ai", "hi"),
+        ("human", "q"),
+    ]
+
+
+async def test_a_task_without_a_word_is_left_to_the_conversation():
+    node = agent(prompt={"text": "", "system": "Be kind."}, messages="history")
+    _, model = await run_of(node, "yes", given={"history": [{"role": "user", "content": "hello"}]})
+    assert [one.type for one in model.asked[0]] == ["system", "human"]
+
+
+async def test_what_is_not_a_conversation_is_refused_with_a_sentence():
+    result, _ = await run_of(agent(messages="history"), "yes", given={"history": [{"who": "me"}]})
+    assert result.error.type == "NodeFailed"
+    assert "'history' holds what is not a conversation" in result.error.message
+
+
+async def test_what_was_said_can_be_the_conversation_of_the_next_agent():
+    first = agent(transcript_into="said")
+    second = agent(messages="said", prompt="Sum up.", transcript_into="said")
+    role = scripted(asking_for(("look_up", {"topic": "a"}), ("look_up", {"topic": "b"})), "first", "second")
+    async with app_for(line(("one", first), ("two", second), name="desk", state=Desk), large=role) as app:
+        result = await app.run("desk", {"question": "q"})
+    said = result.raise_for_status().output["said"]
+    assert [one["role"] for one in said] == ["user", "assistant", "tool", "tool", "assistant", "user", "assistant"]
+    assert json.loads(said[1]["tool_calls"][0]["function"]["arguments"]) == {"topic": "a"}
+    read = role.model.asked[-1]
+    assert [one.type for one in read] == ["human", "ai", "tool", "tool", "ai", "human"]
+    assert [call["id"] for call in read[1].tool_calls] == [one.tool_call_id for one in read[2:4]]
+
+
+async def test_calls_of_one_message_are_made_side_by_side_and_told_in_order():
+    MEETING[:] = [asyncio.Barrier(2)]
+    node = agent(tools=[AgentTool(tool=meet, effect="read")])
+    both = asking_for(("meet", {"name": "b"}), ("meet", {"name": "a"}))
+    _, model = await run_of(node, both, "done")
+    assert told(model) == [("b", "success"), ("a", "success")]
+
+
+WRONG = {
+    "arguments that do not fit": (("refund", {"order": "A1"}), "do not fit the tool 'refund': amount: field required"),
+    "a parameter that there is not": (("look_up", {"topic": "a", "x": 1}), "x: extra inputs are not permitted"),
+    "a tool that there is not": (("reffund", {}), "there is no tool 'reffund'; there are look_up, refund, fail"),
+    "a tool that raises": (("fail", {"reason": "no luck"}), "the tool 'fail' raised ValueError: no luck"),
+    "a long fault": (("fail", {"reason": "x" * 9_000}), "xxx ..."),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+async def test_what_goes_wrong_with_a_call_is_told_to_the_model_in_short(name):
+    call, fault = WRONG[name]
+    result, model = await run_of(agent(), asking_for(call), "I could not.")
+    assert result.output["answer"] == "I could not."
+    ((text, status),) = told(model)
+    assert status == "error"
+    assert fault in text
+    assert len(text) <= 500
+    assert REFUNDED == []
+
+
+async def test_arguments_that_are_not_json_are_told_and_never_sent_on():
+    broken = AIMessage(
+        content="",
+        invalid_tool_calls=[
+            InvalidToolCall(name="refund", args='{"order": ', id="c1", error=None, type="invalid_tool_call")
+        ],
+    )
+    result, model = await run_of(agent(transcript_into="said"), broken, "I could not.")
+    assert told(model) == [("its arguments are not a JSON object: '{\"order\": '", "error")]
+    assert [call["args"] for call in model.asked[1][1].tool_calls] == [{}]
+    assert [one["role"] for one in result.output["said"]] == ["user", "assistant", "tool", "assistant"]
+
+
+async def test_calls_without_an_id_of_their_own_get_one():
+    call = {"name": "look_up", "args": {"topic": "a"}, "type": "tool_call"}
+    message = AIMessage(content="", tool_calls=[{**call, "id": "x"}, {**call, "id": "x"}, {**call, "id": None}])
+    _, model = await run_of(agent(), message, "done")
+    ids = [one.tool_call_id for one in model.asked[1] if isinstance(one, ToolMessage)]
+    assert ids == ["x", "call-1", "call-2"] == [call["id"] for call in model.asked[1][1].tool_calls]
+
+
+async def test_a_tool_is_called_no_more_often_than_it_may_be():
+    node = agent(tools=[AgentTool(tool=refund, effect="once", max_calls=1)])
+    call = ("refund", {"order": "A1", "amount": 1})
+    _, model = await run_of(node, asking_for(("refund", {}), call, call), asking_for(call), "done")
+    assert REFUNDED == [1]
+    assert [status for _, status in told(model)] == ["error", "success", "error", "error"]
+    assert "refund has been called as often as it may be" in told(model)[-1][0]
+
+
+async def test_an_open_breaker_is_told_to_the_model():
+    node = agent(tools=[AgentTool(tool=lose_connection, effect="read")], breaker=Breaker(failures=1))
+    _, model = await run_of(node, asking_for(("lose_connection", {})), asking_for(("lose_connection", {})), "done")
+    assert "ConnectionError" in told(model)[0][0]
+    assert "is left alone" in told(model)[1][0]
+
+
+async def lose_connection() -> str:
+    """Lose the connection."""
+    raise ConnectionError("gone")
+
+
+async def test_rounds_that_run_out_lead_to_an_answer_without_tools():
+    call = asking_for(("look_up", {"topic": "a"}))
+    result, model = await run_of(agent(max_rounds=2), call, call, "That is all I know.")
+    assert result.output["answer"] == "That is all I know."
+    assert len(model.asked) == 3
+    assert "tools" not in model.options[2]
+    assert "You have no rounds left" in model.asked[2][-1].content
+
+
+async def test_a_last_answer_without_a_word_is_asked_for_again():
+    call = asking_for(("look_up", {"topic": "a"}))
+    result, model = await run_of(agent(max_rounds=1), call, call, "At last.")
+    assert result.output["answer"] == "At last."
+    assert "turned down: it is empty" in model.asked[2][-2].content
+
+
+@pytest.mark.parametrize("budget", [{"calls": 5}, {"tokens": 1_400}])
+async def test_a_budget_that_runs_out_leads_to_an_answer_without_tools(budget):
+    call = asking_for(("look_up", {"topic": "a"}))
+    script = [call] * 20
+
+    def say(messages):
+        last = messages[-1]
+        return "That is all." if isinstance(last, HumanMessage) and "nearly used up" in last.content else script[0]
+
+    result, model = await run_of(agent(max_rounds=30), say, budget=Budget(**budget))
+    assert (result.status, result.output["answer"]) == (RunStatus.SUCCEEDED, "That is all.")
+    assert "tools" not in model.options[-1]
+
+
+async def test_a_budget_that_holds_no_answer_at_all_ends_the_run():
+    result, model = await run_of(agent(), "yes", budget=Budget(tokens=20))
+    assert result.status is RunStatus.BUDGET_EXCEEDED
+    assert model.asked == []
+
+
+def agreeing(text: str | bool = True, **fields: Any) -> Agent:
+    return agent(tools=[AgentTool(tool=refund, effect="once", approval=text, **fields), LOOK_UP])
+
+
+REFUND_CALL = ("refund", {"order": "A1", "amount": "5"})
+
+
+async def test_a_call_that_needs_approval_waits_and_the_others_are_made():
+    role = scripted(asking_for(REFUND_CALL, ("look_up", {"topic": "a"})), "Paid.")
+    async with app_for(desk(agreeing("May it pay?")), large=role) as app:
+        run_id = (await app.run("desk", {"question": "q"})).run_id
+        (question,) = await app.questions(run_id)
+        assert question.text == "May it pay?"
+        shown = await app.ledger.value(question.shown_payload)
+        assert shown == {"tool": "refund", "arguments": {"order": "A1", "amount": 5.0}}
+        assert REFUNDED == []
+        await app.answer(run_id, by="ann")
+        result = await app.resume(run_id)
+        assert (result.status, result.output["answer"]) == (RunStatus.SUCCEEDED, "Paid.")
+    assert REFUNDED == [5.0]
+    assert len(role.model.asked) == 2, "the first round is answered from the journal"
+
+
+async def test_a_refusal_is_told_to_the_model_with_its_reason():
+    role = scripted(asking_for(REFUND_CALL), "I may not.")
+    async with app_for(desk(agreeing()), large=role) as app:
+        run_id = (await app.run("desk", {"question": "q"})).run_id
+        assert (await app.questions(run_id))[0].text == "May 'agent' call refund?"
+        await app.answer(run_id, refuse=True, reason="too much")
+        assert (await app.resume(run_id)).output["answer"] == "I may not."
+    assert REFUNDED == []
+    assert told(role.model) == [("a person refused this call: too much", "error")]
+
+
+async def test_two_calls_that_need_approval_are_asked_about_together():
+    role = scripted(asking_for(REFUND_CALL, ("refund", {"order": "B2", "amount": 7})), "done")
+    async with app_for(desk(agreeing()), large=role) as app:
+        run_id = (await app.run("desk", {"question": "q"})).run_id
+        first, second = await app.questions(run_id)
+        await app.answer(run_id, question=second.question_id)
+        assert (await app.resume(run_id)).status is RunStatus.WAITING
+        assert REFUNDED == [7.0]
+        await app.answer(run_id, question=first.question_id, refuse=True)
+        await app.resume(run_id)
+    assert REFUNDED == [7.0]
+    assert [status for _, status in told(role.model)] == ["error", "success"]
+
+
+HANDOFFS = {"billing": "When it is about money.", "sales": "When they want to buy."}
+
+
+def handing(**fields: Any) -> Workflow:
+    node = agent(handoffs=HANDOFFS, handoff_into="next", **fields)
+    return Workflow(
+        name="desk",
+        state=Desk,
+        nodes={"agent": node, "money": Generate(model="small", prompt="{question}", into="answer", max_tokens=9)},
+        edges=[
+            Chain(START, "agent"),
+            Branch("agent", on="next", to={"billing": "money", "sales": END}, default=END),
+            Chain("money", END),
+        ],
+    )
+
+
+async def test_a_hand_over_is_a_field_that_a_branch_reads():
+    role = scripted(asking_for(("hand_over_to_billing", {"why": "money"})))
+    async with app_for(handing(transcript_into="said"), large=role, small=scripted("billing here")) as app:
+        result = await app.run("desk", {"question": "q"})
+    assert (result.output["next"], result.output["answer"]) == ("billing", "billing here")
+    assert result.output["said"][-1]["content"] == "Handed over."
+    offered = {tool["function"]["name"]: tool["function"] for tool in role.model.options[0]["tools"]}
+    assert offered["hand_over_to_billing"]["description"] == "When it is about money."
+
+
+async def test_an_answer_says_that_nobody_was_handed_over_to():
+    async with app_for(handing(), large=scripted("It is done."), small=scripted("no")) as app:
+        result = await app.run("desk", {"question": "q"})
+    assert (result.output["next"], result.output["answer"]) == (None, "It is done.")
+
+
+async def test_a_hand_over_beside_a_call_that_failed_is_not_taken():
+    both = asking_for(("fail", {"reason": "x"}), ("hand_over_to_sales", {}))
+    role = scripted(
+        both, asking_for(("look_up", {"topic": "a"}), ("hand_over_to_billing", {}), ("hand_over_to_sales", {}))
+    )
+    async with app_for(handing(), large=role, small=scripted("billing here")) as app:
+        result = await app.run("desk", {"question": "q"})
+    assert told(role.model)[1] == ("Not taken: look at what came of the calls beside it first.", "error")
+    assert result.output["next"] == "billing", "the first of two counts, once the call beside it has succeeded"
+
+
+async def test_an_object_ends_the_work_when_it_fits():
+    node = agent(output=Shape, into={"colour": "colour", "size": "number"})
+    blue, red = ("Shape", {"colour": "blue", "size": 1}), ("Shape", {"colour": "red", "size": 2})
+    result, model = await run_of(node, asking_for(blue), asking_for(red))
+    assert (result.output["colour"], result.output["number"]) == ("red", 2)
+    assert "it does not fit Shape: colour: input should be 'red' or 'green'" in told(model)[0][0]
+
+
+async def test_a_text_where_an_object_is_due_leads_to_one_more_request():
+    result, model = await run_of(agent(output=Shape, into="shape"), "It is red.", {"colour": "red", "size": 2})
+    assert result.output["shape"] == {"colour": "red", "size": 2}
+    assert [one.content for one in model.asked[1][-2:]] == ["It is red.", "Give that answer as an object."]
+
+
+async def test_the_last_answer_is_an_object_too_and_is_asked_for_again_until_it_fits():
+    call = asking_for(("look_up", {"topic": "a"}))
+    node = agent(output=Shape, into="shape", max_rounds=1)
+    result, model = await run_of(node, call, {"colour": "blue", "size": 2}, {"colour": "red", "size": 2})
+    assert result.output["shape"]["colour"] == "red"
+    assert len(model.asked) == 3
+
+
+class Polite(Guardrail):
+    def check_text(self, text, item):
+        if "please" in text:
+            return Verdict(action=Action.ALLOW)
+        return Verdict(action=Action.REASK, reason="say please")
+
+
+async def test_an_answer_that_a_guardrail_turns_down_is_mended_without_calling_the_tools_again():
+    role = scripted(asking_for(("refund", {"order": "A1", "amount": 3})), "Paid.", "Paid, please.")
+    async with app_for(desk(agent(guard_output=[Polite()])), large=role) as app:
+        result = await app.run("desk", {"question": "q"})
+    assert result.output["answer"] == "Paid, please."
+    assert REFUNDED == [3.0]
+    assert [one.type for one in role.model.asked[2]] == ["human", "ai", "tool", "ai", "human"]
+
+
+async def test_the_text_of_an_answer_is_heard_while_it_is_written():
+    heard: list[Any] = []
+    role = scripted(asking_for(("look_up", {"topic": "a"})), "It takes five days.")
+    async with app_for(desk(agent()), large=role) as app:
+        result = await app.run("desk", {"question": "q"}, listener=heard.append)
+    assert "".join(event.text for event in heard if type(event).__name__ == "TextDelta") == "It takes five days."
+    assert told(role.model) == [("a: five days", "success")]
+    assert result.output["answer"] == "It takes five days."
+
+
+@pytest.mark.parametrize("listens", [False, True])
+async def test_a_round_that_is_run_again_asks_for_the_same_things(tmp_path, listens):
+    call = asking_for(("look_up", {"topic": "a"}), ("refund", {"order": "A1", "amount": 2}), text="Let me see.")
+    listener = (lambda _: None) if listens else None
+    workflow, ledger = desk(agent()), {"database": f"sqlite:///{tmp_path}/runs.db", "clock": StillClock()}
+    async with app_for(workflow, **ledger, large=scripted(call, ConnectionError("gone"))) as app:
+        result = await app.run("desk", {"question": "q"}, run_id="1" * 32, listener=listener)
+        assert result.error.type == "ConnectionFailed"
+    role = scripted("done")
+    async with app_for(workflow, **ledger, large=role) as app:
+        result = await app.resume("1" * 32)
+        calls = await app.ledger.calls("1" * 32)
+    assert result.output["answer"] == "done"
+    assert len(role.model.asked) == 1
+    assert REFUNDED == [2.0]
+    assert all(call.diverged_from is None for call in calls)
+    requests = [call.request_hash for call in calls if call.operation_name == "chat"]
+    assert len(requests) == 3
+    assert len(set(requests)) == 2, "the request that was cut off is made again just as it was"
+
+
+def test_the_bound_counts_a_request_a_round_and_one_for_the_answer():
+    (bound,) = agent(max_rounds=5, retry=Retry(attempts=2)).model_calls
+    assert (bound.calls, bound.role, bound.max_tokens) == (12, "large", 50)
+
+
+def test_a_workflow_with_an_agent_survives_json_with_the_same_version():
+    tools = [LOOK_UP, AgentTool(tool=refund, effect="once", probe=look_up, approval="Sure?", max_calls=2)]
+    workflow = desk(agent(tools=tools, output=Shape, into="shape", handoffs=HANDOFFS, handoff_into="next"))
+    assert Workflow.from_json(workflow.to_json()).version == workflow.version
+    assert f"{__name__}:refund" in workflow.code
+
+
+FAULTS = {
+    "two tools of one name": (
+        {"tools": [LOOK_UP, LOOK_UP]},
+        "2 of its tools, hand-overs and output are called 'look_up'",
+    ),
+    "a probe for a tool that reads": (
+        {"tools": [AgentTool(tool=look_up, effect="read", probe=fail)]},
+        "the tool 'look_up' has a probe, which is for effect 'once', and its effect is 'read'",
+    ),
+    "a wait for no approval": (
+        {"tools": [AgentTool(tool=look_up, effect="read", wait_seconds=5)]},
+        "has wait_seconds and no approval to wait for",
+    ),
+    "nothing to call": ({"tools": []}, "it has neither tools nor handoffs: use Generate"),
+    "hand-overs that nobody reads": ({"handoffs": HANDOFFS}, "handoffs and handoff_into need each other"),
+    "hand-overs to nobody": ({"handoff_into": "next"}, "handoffs and handoff_into need each other"),
+    "a name that no tool may have": (
+        {"handoffs": {"the desk": "never"}, "handoff_into": "answer"},
+        "'the desk' cannot be handed over to",
+    ),
+    "a field that holds too few names": (
+        {"handoffs": {**HANDOFFS, "legal": "When they sue."}, "handoff_into": "next"},
+        "into 'next', which holds",
+    ),
+    "a conversation that is no list": (
+        {"messages": "answer"},
+        "messages names 'answer', which holds str and not a list",
+    ),
+    "a transcript that does not fit": ({"transcript_into": "answer"}, "writes list[dict[str, Any]] into 'answer'"),
+    "an output that is no model": ({"output": refund, "into": "shape"}, "is not a pydantic model"),
+    "fields without an object": (
+        {"into": {"colour": "colour"}},
+        "into names several fields, which needs an output model",
+    ),
+    "a field that the object has not": (
+        {"output": Shape, "into": {"weight": "number"}},
+        "its output has no field 'weight'",
+    ),
+    "a cache over what tools do": ({"cache": Cache()}, "cannot have a cache: what they do would be left out"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_an_agent_that_cannot_work_is_refused_with_a_sentence(name):
+    fields, fault = FAULTS[name]
+    with pytest.raises(DefinitionError) as refused:
+        desk(agent(**fields))
+    assert fault in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "fault"), [({}, "effect: field required"), ({"effect": "read", "max_calls": 0}, "max_calls")]
+)
+def test_a_tool_says_what_it_does(fields, fault):
+    with pytest.raises(DefinitionError, match=fault):
+        AgentTool(tool=look_up, **fields)
+
+
+def test_an_agent_has_at_least_one_round():
+    with pytest.raises(DefinitionError, match="max_rounds"):
+        agent(max_rounds=0)
+
+
+async def test_a_model_that_calls_no_tools_is_named():
+    async with App(workflows=[desk(agent())], models={"large": "embedded"}, database="sqlite:///:memory:") as app:
+        result = await app.run("desk", {"question": "q"})
+    assert "flowledger:extractive-1 cannot call tools: give its role a model that can" in result.error.message
