@@ -96,7 +96,8 @@ async def test_whole_runs_go_with_all_their_rows_when_asked_for(ledger):
     planned = await plan(ledger, WHOLE)
     counts = {kind: amount.rows for kind, amount in planned.items()}
     expected = {"checkpoints": 2, "steps": 1, "calls": 1, "verdicts": 1, "outcomes": 1, "runs": 1, "payloads": 2} | {
-        "questions": 0
+        "questions": 0,
+        "events": 0,
     }
     assert counts == expected
     assert (await prune(ledger, WHOLE)).amounts == planned

@@ -303,7 +303,7 @@ async def test_a_listener_hears_steps_and_text():
     names = [type(event).__name__ for event in heard]
     assert names.count("TextDelta") == 3
     assert "".join(event.text for event in heard if type(event).__name__ == "TextDelta") == "good and short"
-    assert names[0] == "StepStarted"
+    assert (names[0], names[1], names[-1]) == ("RunStarted", "StepStarted", "RunFinished")
 
 
 def test_a_run_without_an_event_loop_is_one_call():
