@@ -55,12 +55,13 @@ class Rows(Protocol):
 async def follow(rows: Rows, run_id: str, after: Place, clock: Clock) -> AsyncGenerator[Event]:
     """Give the events of a run as its rows appear, until it is over or waits for a person."""
     while True:
-        for event in await recorded(rows, run_id):
+        found = await recorded(rows, run_id)
+        for event in found:
             if event.place > after:
                 after = event.place
                 yield event
-                if isinstance(event, RunFinished):
-                    return
+        if isinstance(found[-1], RunFinished):
+            return
         await clock.sleep(_LOOK_SECONDS)
 
 
@@ -75,7 +76,7 @@ async def recorded(rows: Rows, run_id: str) -> Sequence[Event]:
     told = list(_with_starts(record, found))
     if record.status is RunStatus.RUNNING:
         return list(_up_to_gap(told, before(record.fence)))
-    output = {} if record.output_payload is None else await rows.value(record.output_payload)
+    output: dict[str, Any] = {} if record.output_payload is None else await rows.value(record.output_payload)
     last = max(told[-1].seq, before(record.fence) + 1)
     return [*told, run_finished(record, last + 1, RunResult.of(record, output))]
 

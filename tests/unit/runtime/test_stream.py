@@ -53,6 +53,7 @@ class Gate(Node):
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         ctx.emit("waiting", {"at": (self.name, 1)})
+        GATES["reached"].set()
         await GATES[self.name].wait()
         ctx.emit("open")
         return {"said": self.name}
@@ -63,7 +64,7 @@ GATES: dict[str, asyncio.Event] = {}
 
 @pytest.fixture
 def gate():
-    GATES["gate"] = asyncio.Event()
+    GATES["gate"], GATES["reached"] = asyncio.Event(), asyncio.Event()
     return GATES["gate"]
 
 
@@ -81,7 +82,7 @@ def nested() -> Workflow:
         name="inner", state=Essay, nodes={"draft": write("left")}, edges=[Chain(START, "draft", END)], output=["left"]
     )
     each = ForEach(
-        over="topics", item="one", node=Subflow(workflow=inner, inputs={"topic": "one"}, into={"left": "left"}),
+        over="topics", item="one", node=Subflow(workflow=inner, input={"topic": "one"}, into={"left": "left"}),
         into="drafts", at_once=2,
     )  # fmt: skip
     return Workflow(
@@ -134,7 +135,7 @@ async def test_a_stream_tells_a_run_from_its_beginning_to_its_result():
     assert isinstance(events[-1], RunFinished)
     assert events[-1].result.output["left"] == text_of(events) == "good and short"
     assert record.tenant == "acme"
-    assert not [event for event in events if "cats" in str(event.to_json())]
+    assert not [event for event in events[:-1] if "cats" in str(event.to_json())]
 
 
 async def test_steps_inside_steps_say_where_they_are_and_several_write_at_once():
@@ -188,8 +189,7 @@ async def test_a_slow_reader_holds_nothing_up_and_gets_its_text_in_fewer_pieces(
     async with app_for(gated(("draft", write("left"))), left=scripted(many)) as app:
         slow = app.stream("essay", {"topic": "t"})
         heard = [await anext(slow), await anext(slow)]
-        while not (await app.ledger.events(run_id())):  # the run goes on to its gate, whoever reads
-            await asyncio.sleep(0)
+        await GATES["reached"].wait()  # the run goes on, whoever reads
         gate.set()
         heard += await all_of(slow)
     assert text_of(heard) == many
@@ -242,8 +242,7 @@ async def test_a_run_of_another_process_is_followed_through_its_ledger_in_order(
         heard: list[Event] = []
         async with app_for(workflow, database=database, left=scripted("one two"), clock=Patient()) as elsewhere:
             running = asyncio.create_task(app.run("essay", {"topic": "t"}, listener=heard.append))
-            while not heard or not isinstance(heard[-1], CustomEvent):
-                await asyncio.sleep(0)
+            await GATES["reached"].wait()
             follower = elsewhere.stream(run_id=run_id())
             seen = [await anext(follower) for _ in range(5)]
             assert names(seen)[-1] == "StepFinished"
@@ -255,7 +254,9 @@ async def test_a_run_of_another_process_is_followed_through_its_ledger_in_order(
 
 async def test_a_run_waits_with_its_question_and_goes_on_as_a_stream(gate):
     gate.set()
-    workflow = line(("may-i", Approve(text="May I?", shows="topic", into="said")), ("wait", Gate(name="gate")), state=Essay)
+    workflow = line(
+        ("may-i", Approve(text="May I?", shows="topic", into="said")), ("wait", Gate(name="gate")), state=Essay
+    )
     async with app_for(workflow) as app:
         heard = await all_of(app.stream("line", {"topic": "t"}, run_id=run_id(7)))
         (asked,) = [event for event in heard if isinstance(event, QuestionAsked)]
@@ -299,7 +300,7 @@ async def test_text_that_guardrails_have_yet_to_see_is_never_streamed(where):
     )
     around = guard if where == "the step around it" else {}
     each = ForEach(
-        over="topics", item="one", node=Subflow(workflow=inner, inputs={"topic": "one"}, into={"left": "left"}),
+        over="topics", item="one", node=Subflow(workflow=inner, input={"topic": "one"}, into={"left": "left"}),
         into="drafts", **around,
     )  # fmt: skip
     workflow = line(("each", each), state=Essay, **(guard if where == "the workflow" else {}))
