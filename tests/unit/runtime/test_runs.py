@@ -260,7 +260,12 @@ async def test_a_cancelled_run_is_recorded_as_cancelled():
     node = CallTool(tool=hangs, args={"question": "question"}, into="anything")
     async with app_for(line(("tool", node), state=Open)) as app:
         started = asyncio.Event()
-        running = asyncio.create_task(app.run("line", {"question": "q"}, listener=lambda _: started.set()))
+
+    def begun(event: Any) -> None:
+        if type(event).__name__ == "StepStarted":
+            started.set()
+
+        running = asyncio.create_task(app.run("line", {"question": "q"}, listener=begun))
         await started.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -59,6 +59,24 @@ class Gate(Node):
         return {"said": self.name}
 
 
+class Odd(Gate):
+    """Tell what JSON cannot hold."""
+
+    async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+        ctx.emit("odd", object())
+        return {}
+
+
+class Picky(Generate):
+    """Turn an answer down after it was heard."""
+
+    async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+        update = await super().run(inputs, ctx)
+        if "bad" in update["left"]:
+            raise AnswerRejected("it is bad")
+        return update
+
+
 GATES: dict[str, asyncio.Event] = {}
 
 
@@ -255,7 +273,9 @@ async def test_a_run_of_another_process_is_followed_through_its_ledger_in_order(
 async def test_a_run_waits_with_its_question_and_goes_on_as_a_stream(gate):
     gate.set()
     workflow = line(
-        ("may-i", Approve(text="May I?", shows="topic", into="said")), ("wait", Gate(name="gate")), state=Essay
+        ("may-i", Approve(text="May I?", shows=["topic"], into="said", approved="yes", refused="no")),
+        ("wait", Gate(name="gate")),
+        state=Essay,
     )
     async with app_for(workflow) as app:
         heard = await all_of(app.stream("line", {"topic": "t"}, run_id=run_id(7)))
@@ -273,13 +293,6 @@ async def test_a_run_waits_with_its_question_and_goes_on_as_a_stream(gate):
 
 
 async def test_text_that_is_asked_for_again_is_taken_back():
-    class Picky(Generate):
-        async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
-            update = await super().run(inputs, ctx)
-            if "bad" in update["left"]:
-                raise AnswerRejected("it is bad")
-            return update
-
     picky = Picky(model="left", prompt="{topic}", into="left", max_tokens=50)
     async with app_for(line(("draft", picky), state=Essay), left=scripted("a bad one", "good")) as app:
         events = await all_of(app.stream("line", {"topic": "t"}))
@@ -332,11 +345,6 @@ async def test_what_cannot_begin_is_an_error_and_not_an_event():
 
 
 async def test_what_a_node_tells_must_be_json():
-    class Odd(Gate):
-        async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
-            ctx.emit("odd", object())
-            return {}
-
     async with app_for(line(("odd", Odd(name="odd")), state=Essay)) as app:
         result = await app.run("line", {"topic": "t"})
     assert result.error is not None
