@@ -261,9 +261,9 @@ async def test_a_cancelled_run_is_recorded_as_cancelled():
     async with app_for(line(("tool", node), state=Open)) as app:
         started = asyncio.Event()
 
-    def begun(event: Any) -> None:
-        if type(event).__name__ == "StepStarted":
-            started.set()
+        def begun(event: Any) -> None:
+            if type(event).__name__ == "StepStarted":
+                started.set()
 
         running = asyncio.create_task(app.run("line", {"question": "q"}, listener=begun))
         await started.wait()
