@@ -4,7 +4,7 @@ import asyncio
 import gc
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Self
 
@@ -12,10 +12,9 @@ from langchain_core.language_models import BaseChatModel
 
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
-from engine.definition.changes import changes
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
-from engine.errors import ConfigurationError, InputError, RunBusy, VersionChanged
+from engine.errors import ConfigurationError, InputError, RunBusy
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model, bind, role_from_environment
@@ -23,11 +22,13 @@ from engine.ports import Clock, Indexer
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.clock import SystemClock
-from engine.runtime.events import Listener
+from engine.runtime.events import Event, Listener
 from engine.runtime.middleware.breaker import Breakers
+from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
-from engine.runtime.result import RunFault, RunResult
+from engine.runtime.result import RunResult
 from engine.runtime.runner import Origin, Runner
+from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
@@ -88,6 +89,7 @@ class App:
         self._ledger: SqlLedger | None = None
         self._runner: Runner | None = None
         self._bound: dict[str, Sequence[BoundModel]] = {}
+        self._streams = Streams(self.clock)
 
     async def __aenter__(self) -> Self:
         return self
@@ -177,6 +179,33 @@ class App:
             found, given or {}, bundle=bundle, origin=origin, listener=listener, run_id=run_id
         )
 
+    def stream(
+        self,
+        workflow: str | None = None,
+        given: Mapping[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        after: int | str = 0,
+        **options: Any,
+    ) -> AsyncGenerator[Event]:
+        """Run a workflow and give its events as they come, or listen to the run of an id; the last is RunFinished.
+
+        Whoever began the run and closes the stream early cancels it; whoever only listens may come and go.
+
+        Args:
+            workflow: its name; None to listen to a run that was begun before, in this process or another.
+            given: its input.
+            run_id: the run to listen to; with a workflow, as in `run`.
+            after: the `cursor` or `seq` of the last event that is not wanted again.
+            options: what else `run` takes.
+        """
+        place = place_of(after)
+        if workflow is None:
+            return self._streams.attach(self.ledger, run_id or "", place)
+        return self._streams.start(
+            lambda listener: self.run(workflow, given, run_id=run_id, listener=listener, **options), self.ledger, place
+        )
+
     async def resume(
         self,
         run_id: str,
@@ -207,7 +236,7 @@ class App:
         workflow = self.workflow(record.workflow)
         bundle = self._bundle(workflow, budget)
         if not accept_version:
-            await self._refuse_another_version(record, workflow, bundle)
+            await refuse_another_version(self.ledger, record, workflow, bundle)
         return await self._running().resume(
             workflow,
             record.run_id,
@@ -328,23 +357,7 @@ class App:
         if record.workflow != workflow:
             raise InputError(f"the run {run_id} is one of {record.workflow!r}, not of {workflow!r}: give it another id")
         output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
-        fault = None
-        if record.error_type is not None:
-            node, message = record.error_node, record.error_message or ""
-            fault = RunFault(type=record.error_type, message=message, node=node, exit_code=1)
-        return RunResult.of(record, output, fault)
-
-    async def _refuse_another_version(self, record: RunRecord, workflow: Workflow, bundle: Mapping[str, Any]) -> None:
-        before: dict[str, Any] = {} if record.bundle_payload is None else await self.ledger.value(record.bundle_payload)
-        if record.version == workflow.version and before.get("models") == bundle["models"]:
-            return
-        definition = await self.ledger.definition(record.version)
-        found = changes({**before, "definition": definition}, {**bundle, "definition": workflow.to_json()})
-        raise VersionChanged(
-            f"the run {record.run_id} began with another version of {workflow.name!r}: "
-            f"{'; '.join(found) or 'code or prompts that it names changed'}; "
-            "`--accept-version` goes on with what stands there now"
-        )
+        return RunResult.of(record, output)
 
     def _running(self) -> Runner:
         if self._runner is None:

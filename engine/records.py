@@ -99,6 +99,7 @@ class StepRecord:
     """One visit of a node.
 
     Attributes:
+        seq: the number of its beginning among the events of the run, and `end_seq` that of its end.
         attempt: counts how often the visit was begun and recorded; a resumed run begins a failed visit again.
         parent_step_id: the step inside which this one ran; None for a node of the run's own workflow.
         item: which item of a list this step is for, counted from 0.
@@ -123,6 +124,7 @@ class StepRecord:
     error_message: str | None = None
     parent_step_id: str | None = None
     item: int | None = None
+    end_seq: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -130,6 +132,7 @@ class CallRecord:
     """One attempt of one model, tool or retriever request.
 
     Attributes:
+        seq: the number of its beginning among the events of the run, and `end_seq` that of its end.
         status: in_flight while nobody knows the answer, unknown if nobody can; else ok, failed or cancelled.
         step_started_at: when the step first began; a step that runs again goes by the same time.
         diverged_from: the hash of the request that stood in the journal at this place and was another.
@@ -179,6 +182,8 @@ class CallRecord:
     step_started_at: datetime | None = None
     diverged_from: str | None = None
     resolution: str | None = None
+    seq: int | None = None
+    end_seq: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -230,6 +235,20 @@ class QuestionRecord:
     reason: str | None = None
     answered_by: str | None = None
     answered_at: datetime | None = None
+    seq: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class EventRecord:
+    """What a node told with `ctx.emit`; its number stands among those of the run's other events."""
+
+    run_id: str
+    seq: int
+    step_id: str
+    node_name: str
+    name: str
+    data_payload: str
+    emitted_at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -253,6 +272,7 @@ Record = (
     | StepRecord
     | CallRecord
     | QuestionRecord
+    | EventRecord
     | VerdictRecord
     | OutcomeRecord
 )

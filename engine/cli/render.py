@@ -1,7 +1,7 @@
 """How the command line shows things to people: results, tables and trees."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -11,7 +11,6 @@ from rich.table import Column, Table
 from rich.tree import Tree
 
 from engine.records import CallRecord, RunRecord, StepRecord, VerdictRecord
-from engine.runtime.events import Event, StepFinished, StepStarted, TextDelta, TextReset
 from engine.runtime.result import RunResult
 from engine.usage import to_usd
 
@@ -22,41 +21,10 @@ errors = Console(stderr=True, highlight=False)
 _COLOURS = {"succeeded": "green", "ok": "green", "running": "yellow", "cancelled": "yellow", "interrupted": "yellow"}
 
 
-class Listening:
-    """Shows steps on standard error and text on standard output, as they come."""
-
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-        self._open = False
-
-    def __call__(self, event: Event) -> None:
-        """Show one event."""
-        if isinstance(event, TextDelta):
-            self.texts.append(event.text)
-            self._open = True
-            console.print(event.text, end="", markup=False, soft_wrap=True)
-            return
-        self._end_line()
-        if isinstance(event, StepFinished) and event.status != "ok":
-            errors.print(f"  {escape(event.node)} {shown_status(event.status)}")
-        elif isinstance(event, StepStarted):
-            visit = f" (visit {event.visit})" if event.visit > 1 else ""
-            errors.print(f"[dim]  {escape(event.node)}{visit}[/dim]")
-        elif isinstance(event, TextReset):
-            self.texts.clear()
-            errors.print("[dim]  the answer broke off and starts again[/dim]")
-
-    def _end_line(self) -> None:
-        if self._open:
-            console.print()
-        self._open = False
-
-
-def print_result(result: RunResult, heard: Listening | None) -> None:
-    """Print what a run returned, and how it went."""
-    said = "".join(heard.texts) if heard else ""
+def print_result(result: RunResult, has_shown: Callable[[object], bool]) -> None:
+    """Print what a run returned, but for what has been shown already, and how it went."""
     for name, value in result.output.items():
-        if value in ("", None, [], {}) or value == said:
+        if value in ("", None, [], {}) or has_shown(value):
             continue
         console.print(_field(name, value, alone=len(result.output) == 1), markup=False, soft_wrap=True)
     if result.error is not None:

@@ -4,19 +4,22 @@ import asyncio
 import json
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
 
 from engine.app import App
+from engine.cli.listening import Listening
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption
-from engine.cli.render import Listening, print_result
+from engine.cli.render import print_result
 from engine.definition.fits import can_hold
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
+from engine.runtime.events import RunFinished
 from engine.runtime.result import RunResult
 
 
@@ -33,6 +36,9 @@ def run(
     stream: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help="Show steps and text as they come; else on a terminal.")
     ] = None,
+    events: Annotated[
+        bool, typer.Option("--events", help="Print what happens as it happens, one JSON object a line.")
+    ] = False,
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -43,32 +49,52 @@ def run(
     """
     loaded = load_app(app, database)
     given = input_of(loaded.workflow(workflow), values or [], input_file)
+    who = {"tenant": tenant, "user": user}
+    if events:
+        _leave(_to_the_end(_print_events(loaded, workflow, given, who)))
+        return
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
-    work = _run(loaded, workflow, given, tenant, user, listening)
-    report(work, heard=listening, as_json=as_json)
+    report(_run(loaded, workflow, given, who, listening), heard=listening, as_json=as_json)
 
 
 def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_json: bool) -> None:
     """Run to the end, print what came of it, and leave with its exit code."""
-    try:
-        result = asyncio.run(work)
-    except KeyboardInterrupt:
-        typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
-        raise typer.Exit(130) from None
+    result = _to_the_end(work)
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
-        print_result(result, heard=heard)
+        print_result(result, heard.has_shown if heard else lambda _: False)
+    _leave(result)
+
+
+def _to_the_end(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+    try:
+        return asyncio.run(work)
+    except KeyboardInterrupt:
+        typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
+        raise typer.Exit(130) from None
+
+
+def _leave(result: RunResult) -> None:
     if result.error is not None:
         raise typer.Exit(result.error.exit_code)
 
 
 async def _run(
-    app: App, workflow: str, given: Mapping[str, Any], tenant: str | None, user: str | None, listening: Listening | None
+    app: App, workflow: str, given: Mapping[str, Any], who: Mapping[str, Any], listening: Listening | None
 ) -> RunResult:
     async with app:
-        return await app.run(workflow, given, tenant=tenant, user=user, listener=listening)
+        return await app.run(workflow, given, **who, listener=listening)
+
+
+async def _print_events(app: App, workflow: str, given: Mapping[str, Any], who: Mapping[str, Any]) -> RunResult:
+    async with app, aclosing(app.stream(workflow, given, **who)) as stream:
+        async for event in stream:
+            typer.echo(json.dumps(event.to_json(), ensure_ascii=False))
+            if isinstance(event, RunFinished):
+                return event.result
+    raise AssertionError("the last event of a stream is RunFinished")
 
 
 def input_of(workflow: Workflow, values: Sequence[str], input_file: str | None) -> dict[str, Any]:

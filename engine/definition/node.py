@@ -110,6 +110,13 @@ class StepContext(Protocol):
         """Give what a person decided; as long as nobody has, the run stops here and waits, without a process."""
         ...
 
+    def emit(self, name: str, data: Any = None) -> None:
+        """Tell whoever listens something of the node's own, JSON; it is kept in the ledger.
+
+        No guardrail sees it, and a step that runs again tells it again.
+        """
+        ...
+
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Ask a guardrail and write down what it says: verdicts with the path of what each is about."""
         ...

@@ -6,6 +6,7 @@ from engine.definition.question import Decision, Question
 from engine.payloads import digest
 from engine.records import QuestionRecord
 from engine.runtime.run import Step
+from engine.runtime.views import question_asked
 
 
 async def ask(step: Step, question: Question) -> Decision:
@@ -21,6 +22,7 @@ async def ask(step: Step, question: Question) -> Decision:
     if asked is None:
         asked = _record(step, question, question_id, about)
         run.write((asked,))
+        run.tell(question_asked, asked)
     elif asked.status == "answered":
         answer = None if asked.answer_payload is None else await run.ledger.value(asked.answer_payload)
         return Decision(agreed=True, answer=answer, reason=asked.reason)
@@ -47,6 +49,7 @@ def _record(step: Step, question: Question, question_id: str, about: str) -> Que
         schema_payload=None if schema is None else run.keep(dict(schema)),
         deadline_at=_deadline(step, question.seconds),
         default_payload=None if default is None else run.keep(default),
+        seq=run.next_seq(),
     )
 
 

@@ -25,6 +25,7 @@ from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.model import ModelRequest, said
 from engine.runtime.targets.retriever import RetrieverTarget
 from engine.runtime.targets.tool import ToolTarget, as_json, idempotency_key
+from engine.runtime.telling import tell
 
 
 async def _send(call: Call) -> Answer:
@@ -148,6 +149,10 @@ class Context:
     async def ask(self, question: Question) -> Decision:
         """Ask a person, and wait."""
         return await ask(self._step, question)
+
+    def emit(self, name: str, data: Any = None) -> None:
+        """Tell whoever listens something of the node's own."""
+        tell(self._step, name, data)
 
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Ask a guardrail and write down what it says."""

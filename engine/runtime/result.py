@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from engine import errors
 from engine.errors import ApprovalRequired, BudgetExceeded, EffectUnknown, EngineError, GuardrailBlocked, RunError
 from engine.records import RunRecord, RunStatus
 from engine.usage import to_usd
@@ -24,6 +25,14 @@ class RunFault:
     message: str
     node: str | None
     exit_code: int
+
+    @classmethod
+    def of(cls, record: RunRecord) -> "RunFault | None":
+        """Say why a run did not succeed, as its record has it; None where nothing is wrong."""
+        if record.error_type is None:
+            return None
+        known: int = getattr(getattr(errors, record.error_type, None), "exit_code", 1)
+        return cls(type=record.error_type, message=record.error_message or "", node=record.error_node, exit_code=known)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +59,15 @@ class RunResult:
     duration_s: float
 
     @classmethod
-    def of(cls, record: RunRecord, output: dict[str, Any], fault: RunFault | None) -> "RunResult":
-        """Make the result of a finished run."""
+    def of(cls, record: RunRecord, output: dict[str, Any]) -> "RunResult":
+        """Make the result of a run from its record, and from what its output payload says."""
         return cls(
             run_id=record.run_id,
             workflow=record.workflow,
             version=record.version,
             status=record.status,
             output=output,
-            error=fault,
+            error=RunFault.of(record),
             input_tokens=record.usage_input_tokens,
             output_tokens=record.usage_output_tokens,
             cost_usd=to_usd(record.cost_nano_usd),

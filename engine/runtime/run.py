@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
@@ -14,9 +14,11 @@ from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
 from engine.runtime.early_ends import EarlyEnds
-from engine.runtime.events import Event, Listener
+from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.usage import Account, Amount, Usage
+
+Facts = ParamSpec("Facts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,16 +109,22 @@ class Run:
     is_admitted: bool = False
     worked_ns: int = 0
     last_seq: int = 0
+    last_part: int = 0
 
     def next_seq(self) -> int:
-        """Count the steps as they begin, over every process that had the run."""
-        self.last_seq += 1
+        """Count what happens and is written down."""
+        self.last_seq, self.last_part = self.last_seq + 1, 0
         return self.last_seq
 
-    def emit(self, event: Event) -> None:
-        """Tell the listener, if there is one."""
+    def next_part(self) -> int:
+        """Count what happens in between and is only heard."""
+        self.last_part += 1
+        return self.last_part
+
+    def tell(self, view: Callable[Facts, Event], *facts: Facts.args, **more: Facts.kwargs) -> None:
+        """Tell the listener what something looks like as an event; where nobody listens none is made."""
         if self.listener is not None:
-            self.listener(event)
+            self.listener(view(*facts, **more))
 
     def keep(self, value: Any) -> str:
         """Queue a JSON value for the ledger and give what stands for it in a column."""
@@ -200,6 +208,7 @@ class Step:
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
         kept: what its node keeps when it is asked again.
+        has_said: whether a listener heard text of it.
     """
 
     scope: Scope
@@ -222,6 +231,30 @@ class Step:
     draws: int = 0
     calls: int = 0
     asked: int = 0
+    has_said: bool = False
+
+    def say(self, call_id: str, text: str) -> None:
+        """Let a listener hear a piece of text."""
+        self.has_said = True
+        self._tell(TextDelta, call_id=call_id, text=text)
+
+    def unsay(self, call_id: str | None = None) -> None:
+        """Take back what a listener heard of a call, or of the whole step."""
+        if self.has_said:
+            self._tell(TextReset, call_id=call_id)
+
+    def _tell(self, event: Callable[..., Event], **fields: Any) -> None:
+        run = self.run
+        run.tell(
+            event,
+            run_id=run.record.run_id,
+            seq=run.last_seq,
+            part=run.next_part(),
+            at=run.clock.now(),
+            step_id=self.record.step_id,
+            node=self.name,
+            **fields,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
@@ -25,9 +26,10 @@ from engine.runtime.history import RunJournal
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
-from engine.runtime.result import RunFault, RunResult, status_of
+from engine.runtime.result import RunResult, status_of
 from engine.runtime.run import Run, Scope, Target
 from engine.runtime.tokens import COUNTS
+from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account, Amount
 
 
@@ -187,6 +189,7 @@ class Runner:
             control_flow=(GraphBubbleUp,),
             listener=listener,
             bundle_hash=record.bundle_payload,
+            last_seq=before(record.fence),
         )
         if taken is not None:
             _seed(run, taken)
@@ -250,10 +253,12 @@ class Runner:
             await admitting
             run.is_admitted = True
             self._written.add(run.workflow.version)
+            self._tell_start(run)
         return await self._through_graph(run, {**state, **entered, COUNTS: {}})
 
     async def _onwards(self, run: Run) -> Mapping[str, Any]:
         """Run the graph from the last checkpoint; a run that has none yet starts from its input."""
+        self._tell_start(run)
         config = self._config(run)
         found = await self.ledger.checkpoints.aget_tuple(config)
         if found is not None:
@@ -321,7 +326,7 @@ class Runner:
             )
 
     async def _finish(self, run: Run, began: int, output: Mapping[str, Any], error: EngineError | None) -> RunResult:
-        record, fault = run.record, None
+        record = run.record
         record.ended_at = self.clock.now()
         record.duration_ns = run.worked_ns + self.clock.monotonic_ns() - began
         record.cost_nano_usd = run.cost_nano_usd if run.cost_known else None
@@ -329,12 +334,8 @@ class Runner:
             record.status = status_of(error)
             record.error_type, record.error_message = type(error).__name__, str(error)
             record.error_node = run.failed_node
-            fault = RunFault(
-                type=type(error).__name__, message=str(error), node=run.failed_node, exit_code=error.exit_code
-            )
         elif record.status is RunStatus.CANCELLED:
             record.error_type, record.error_message = "Cancelled", "the run was cancelled"
-            fault = RunFault(type="Cancelled", message="the run was cancelled", node=None, exit_code=1)
         elif run.is_waiting:
             record.status = RunStatus.WAITING
         else:
@@ -342,8 +343,15 @@ class Runner:
             record.output_payload = run.keep(dict(output))
         if not run.is_admitted:
             await self.ledger.admit(record, run.outbox, lambda: None)
+        if run.last_seq == before(record.fence):
+            self._tell_start(run)  # it ended before it had begun
         await self.ledger.finish(record, run.outbox)
-        return RunResult.of(record, dict(output), fault)
+        result = RunResult.of(record, dict(output))
+        run.tell(run_finished, record, run.next_seq(), result)
+        return result
+
+    def _tell_start(self, run: Run) -> None:
+        run.tell(run_started, run.record, run.next_seq(), cast("datetime", run.record.claimed_at))
 
 
 def _seed(run: Run, taken: Taken) -> None:
@@ -353,7 +361,6 @@ def _seed(run: Run, taken: Taken) -> None:
     run.journal = RunJournal.of(taken.steps, taken.calls)
     run.worked_ns = record.duration_ns or 0
     run.questions = {question.question_id: question for question in taken.questions}
-    run.last_seq = max((step.seq for step in taken.steps), default=0)
     record.steps, record.calls = len(taken.steps), 0
     record.usage_input_tokens = record.usage_output_tokens = 0
     for call in taken.calls:

@@ -40,7 +40,7 @@ def begin(
         record=StepRecord(
             step_id=step_id,
             run_id=run.record.run_id,
-            seq=run.next_seq(),
+            seq=0,  # it gets its number when it runs
             node_name=name if parent is None else f"{parent.name}/{name}",
             node_kind=node.kind,
             visit=visit,

@@ -10,7 +10,15 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, delete, func, l
 from engine.records import RunStatus
 from engine.store import tables
 
-OF_RUN = (tables.steps, tables.calls, tables.questions, tables.verdicts, tables.outcomes, tables.runs)
+OF_RUN = (
+    tables.steps,
+    tables.calls,
+    tables.questions,
+    tables.events,
+    tables.verdicts,
+    tables.outcomes,
+    tables.runs,
+)
 """The tables of the ledger that hold rows of a run."""
 
 _OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_REVIEW)

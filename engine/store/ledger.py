@@ -9,7 +9,15 @@ from sqlalchemy import Connection, Executable, select
 
 from engine.errors import InputError
 from engine.payloads import addresses_in
-from engine.records import CallRecord, PayloadRecord, QuestionRecord, RunRecord, StepRecord, VerdictRecord
+from engine.records import (
+    CallRecord,
+    EventRecord,
+    PayloadRecord,
+    QuestionRecord,
+    RunRecord,
+    StepRecord,
+    VerdictRecord,
+)
 from engine.store import tables
 from engine.store.hands import records_of
 from engine.store.reader import contents_at
@@ -85,6 +93,11 @@ class SqlLedger(RunLedger):
         table = tables.questions
         query = select(table).where(table.c.run_id == run_id).order_by(table.c.asked_at, table.c.question_id)
         return await self._all(QuestionRecord, query)
+
+    async def events(self, run_id: str) -> list[EventRecord]:
+        """Give what the nodes of a run have told, in order."""
+        table = tables.events
+        return await self._all(EventRecord, select(table).where(table.c.run_id == run_id).order_by(table.c.seq))
 
     async def definition(self, version: str) -> str | None:
         """Give the definition of a version of a workflow, as JSON."""

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.records import (
     CallRecord,
+    EventRecord,
     OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
@@ -36,6 +37,7 @@ class Kind(IntEnum):
     CALL = auto()
     STEP = auto()
     QUESTION = auto()
+    EVENT = auto()
     VERDICT = auto()
     OUTCOME = auto()
     BLOB = auto()
@@ -78,6 +80,7 @@ KINDS: Mapping[type, Kind] = {
     CallRecord: Kind.CALL,
     StepRecord: Kind.STEP,
     QuestionRecord: Kind.QUESTION,
+    EventRecord: Kind.EVENT,
     VerdictRecord: Kind.VERDICT,
     OutcomeRecord: Kind.OUTCOME,
 }
@@ -137,6 +140,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.CALL: over(tables.calls),
         Kind.STEP: once(tables.steps),
         Kind.QUESTION: once(tables.questions),
+        Kind.EVENT: once(tables.events),
         Kind.VERDICT: _numbered(tables.verdicts),
         Kind.OUTCOME: _numbered(tables.outcomes),
         Kind.BLOB: once(tables.checkpoint_blobs),

@@ -25,6 +25,7 @@ from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.records import (
     CallRecord,
+    EventRecord,
     OutcomeRecord,
     QuestionRecord,
     RunRecord,
@@ -103,6 +104,7 @@ runs = _table(
 )
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
+events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)
 questions = _table("questions", QuestionRecord, key=("run_id", "question_id"), clustered=True)
 verdicts = _table("verdicts", VerdictRecord, ("run_id",))
 outcomes = _table("outcomes", OutcomeRecord, ("run_id",))

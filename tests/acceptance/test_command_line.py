@@ -49,6 +49,24 @@ def test_a_streamed_run_shows_steps_and_text_as_they_come(flowledger):
     assert [name for name in ("find", "draft", "check") if name in ran.err] == ["find", "draft", "check"]
 
 
+def test_the_events_of_a_run_are_lines_for_programs(flowledger):
+    ran = flowledger("run", "ask", "question=refunds", "--events", "--tenant", "acme")
+    events = [json.loads(row) for row in ran.out.splitlines()]
+    assert ran.code == 0
+    assert ran.err == ""
+    assert [event["seq"] for event in events if "-" not in event["cursor"]] == list(range(1, len(events)))
+    assert (events[0]["event"], events[0]["workflow"]) == ("run_started", "ask")
+    assert "".join(event["text"] for event in events if event["event"] == "text_delta") == "good enough"
+    assert events[-1]["event"] == "run_finished"
+    assert events[-1]["result"]["output"]["answer"] == "good enough"
+
+
+def test_the_events_of_a_run_that_fails_end_with_why(flowledger):
+    ran = flowledger("run", "tool-raises", "question=hi", "--events")
+    assert ran.code == 1
+    assert "the disk is gone" in json.loads(ran.out.splitlines()[-1])["result"]["error"]["message"]
+
+
 def test_the_input_may_come_from_a_file_or_from_standard_input(flowledger, tmp_path, monkeypatch):
     (tmp_path / "input.json").write_text('{"question": "from the file", "count": 3}')
     ran = flowledger("run", "say", "--input", "input.json", "count=4", "--json")

@@ -19,3 +19,4 @@ async def ask_again(step: Step, call_next: StepNext) -> Mapping[str, Any]:
                     f"the node {step.name!r} was answered {times} times and turned down each time: {error}"
                 ) from error
             step.feedback.append(str(error))
+            step.unsay()

@@ -7,6 +7,7 @@ from engine.errors import CallError
 from engine.records import CallRecord
 from engine.runtime.history import MODEL_CALL
 from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.views import call_finished, call_started
 from engine.usage import Usage
 
 
@@ -20,6 +21,7 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
     run = call.run
     row = call.record = _begin(call)
     matters = call.operation == MODEL_CALL or row.tool_effect in ("idempotent", "once")
+    run.tell(call_started, row)
     began = run.clock.monotonic_ns()
     if matters:
         await _write_intent(call, row)
@@ -41,8 +43,7 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
         raise
     finally:
         row.duration_ns = run.clock.monotonic_ns() - began
-        run.spend(row)
-        run.write((row,))
+        _end(call, row)
     if matters:
         await run.ledger.write(run.outbox)
     return answer
@@ -60,9 +61,16 @@ async def _write_intent(call: Call, row: CallRecord) -> None:
         call.record = None  # it was not sent
         row.status, row.charged_tokens, row.charged_nano_usd = "cancelled", 0, 0
         row.cost_nano_usd, row.cost_source = 0, "not_billed"
-        call.run.spend(row)
-        call.run.write((row,))
+        _end(call, row)
         raise
+
+
+def _end(call: Call, row: CallRecord) -> None:
+    run = call.run
+    row.end_seq = run.next_seq()
+    run.spend(row)
+    run.write((row,))
+    run.tell(call_finished, row)
 
 
 def _begin(call: Call) -> CallRecord:
@@ -83,6 +91,7 @@ def _begin(call: Call) -> CallRecord:
         request_payload=call.request_sha,
         step_started_at=step.began_at,
         diverged_from=call.diverged_from,
+        seq=call.run.next_seq(),
     )
     call.target.describe(call, row)
     return row

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import EngineError
-from engine.runtime.events import StepFinished, StepStarted
 from engine.runtime.run import Step, StepNext
+from engine.runtime.views import step_finished, step_started
 from engine.usage import Amount
 
 _ONE_STEP = Amount(steps=1)
@@ -17,7 +17,8 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     run, row = step.run, step.record
     step.scope.account.spend(_ONE_STEP)
     run.record.steps += 1
-    run.emit(StepStarted(step.name, row.visit))
+    row.seq = run.next_seq()
+    run.tell(step_started, row)
     began = run.clock.monotonic_ns()
     row.status = "interrupted"
     try:
@@ -40,8 +41,9 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     finally:
         row.duration_ns = run.clock.monotonic_ns() - began
         row.input_payload = run.keep(step.inputs)
+        row.end_seq = run.next_seq()
         if row.parent_step_id is None:
             run.outbox.steps[step.task_id] = row
         else:
             run.write((row,))
-        run.emit(StepFinished(step.name, row.status))
+        run.tell(step_finished, row)

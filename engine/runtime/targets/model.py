@@ -26,7 +26,6 @@ from engine.models.roles import BoundModel
 from engine.models.tokens import bound_messages
 from engine.records import CallRecord
 from engine.runtime.classify import as_call_error
-from engine.runtime.events import TextDelta, TextReset
 from engine.runtime.run import Answer, Call
 from engine.usage import Account, Amount, Usage
 
@@ -137,21 +136,21 @@ class ModelTarget:
         self, call: Call, chat: Any, messages: Sequence[BaseMessage], options: Mapping[str, Any]
     ) -> AIMessage:
         whole: AIMessageChunk | None = None
-        began = call.run.clock.monotonic_ns()
+        began, row = call.run.clock.monotonic_ns(), cast("CallRecord", call.record)  # the meter has begun it
         try:
             async for chunk in chat.astream(messages, **options):
-                if call.record is not None and whole is None:
-                    call.record.time_to_first_chunk_ns = call.run.clock.monotonic_ns() - began
+                if whole is None:
+                    row.time_to_first_chunk_ns = call.run.clock.monotonic_ns() - began
                 whole = chunk if whole is None else whole + chunk
                 if chunk.text:
-                    call.run.emit(TextDelta(call.step.name, chunk.text))
+                    call.step.say(row.call_id, chunk.text)
             if whole is None:
                 raise MalformedOutput(f"{self.name} sent an empty stream")
             _require_end(whole, self.model)
             return cast("AIMessage", message_chunk_to_message(whole))
         except BaseException:
             if whole is not None:
-                call.run.emit(TextReset(call.step.name))
+                call.step.unsay(row.call_id)
             raise
 
 

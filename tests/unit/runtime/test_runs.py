@@ -260,7 +260,12 @@ async def test_a_cancelled_run_is_recorded_as_cancelled():
     node = CallTool(tool=hangs, args={"question": "question"}, into="anything")
     async with app_for(line(("tool", node), state=Open)) as app:
         started = asyncio.Event()
-        running = asyncio.create_task(app.run("line", {"question": "q"}, listener=lambda _: started.set()))
+
+        def begun(event: Any) -> None:
+            if type(event).__name__ == "StepStarted":
+                started.set()
+
+        running = asyncio.create_task(app.run("line", {"question": "q"}, listener=begun))
         await started.wait()
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -303,7 +308,7 @@ async def test_a_listener_hears_steps_and_text():
     names = [type(event).__name__ for event in heard]
     assert names.count("TextDelta") == 3
     assert "".join(event.text for event in heard if type(event).__name__ == "TextDelta") == "good and short"
-    assert names[0] == "StepStarted"
+    assert (names[0], names[1], names[-1]) == ("RunStarted", "StepStarted", "RunFinished")
 
 
 def test_a_run_without_an_event_loop_is_one_call():

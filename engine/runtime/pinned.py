@@ -1,0 +1,41 @@
+"""A run goes on with the version and the models that it began with, unless somebody says otherwise."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from engine.definition.changes import changes
+from engine.definition.workflow import Workflow
+from engine.errors import VersionChanged
+from engine.records import RunRecord
+
+
+class Versions(Protocol):
+    """Where the bundles of runs and the definitions of versions are read."""
+
+    async def value(self, name: str) -> Any:
+        """Give the JSON value that a column names."""
+        ...
+
+    async def definition(self, version: str) -> str | None:
+        """Give the definition of a version of a workflow, as JSON."""
+        ...
+
+
+async def refuse_another_version(
+    versions: Versions, record: RunRecord, workflow: Workflow, bundle: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with a run if what it stands on has changed.
+
+    Raises:
+        VersionChanged: the workflow or its models have changed; the message names what.
+    """
+    before: dict[str, Any] = {} if record.bundle_payload is None else await versions.value(record.bundle_payload)
+    if record.version == workflow.version and before.get("models") == bundle["models"]:
+        return
+    definition = await versions.definition(record.version)
+    found = changes({**before, "definition": definition}, {**bundle, "definition": workflow.to_json()})
+    raise VersionChanged(
+        f"the run {record.run_id} began with another version of {workflow.name!r}: "
+        f"{'; '.join(found) or 'code or prompts that it names changed'}; "
+        "`--accept-version` goes on with what stands there now"
+    )
