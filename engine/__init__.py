@@ -24,6 +24,8 @@ from engine.errors import (
 )
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
+from engine.nodes.agent import Agent
+from engine.nodes.agent_tool import AgentTool
 from engine.nodes.approve import Approve
 from engine.nodes.ask import Ask
 from engine.nodes.call_tool import CallTool
@@ -34,6 +36,19 @@ from engine.nodes.retrieve import Retrieve
 from engine.nodes.subflow import Subflow
 from engine.nodes.validate import Validate
 from engine.records import RunStatus
+from engine.runtime.events import (
+    CallFinished,
+    CallStarted,
+    CustomEvent,
+    Event,
+    QuestionAsked,
+    RunFinished,
+    RunStarted,
+    StepFinished,
+    StepStarted,
+    TextDelta,
+    TextReset,
+)
 from engine.runtime.result import RunResult
 from engine.usage import Price, Usage
 
@@ -41,6 +56,8 @@ __all__ = [
     "END",
     "START",
     "Action",
+    "Agent",
+    "AgentTool",
     "App",
     "Append",
     "Approve",
@@ -51,13 +68,17 @@ __all__ = [
     "BudgetExceeded",
     "Cache",
     "CallError",
+    "CallFinished",
+    "CallStarted",
     "CallTool",
     "Chain",
     "Compute",
     "ConfigurationError",
+    "CustomEvent",
     "Decision",
     "DefinitionError",
     "EngineError",
+    "Event",
     "Extractive",
     "ForEach",
     "Generate",
@@ -73,19 +94,26 @@ __all__ = [
     "Price",
     "Prompt",
     "Question",
+    "QuestionAsked",
     "Reply",
     "Retrieve",
     "Retrieved",
     "Retry",
     "RunError",
+    "RunFinished",
     "RunResult",
+    "RunStarted",
     "RunStatus",
     "Span",
     "Stage",
     "State",
     "StepContext",
+    "StepFinished",
+    "StepStarted",
     "StoreError",
     "Subflow",
+    "TextDelta",
+    "TextReset",
     "ToolFailed",
     "Update",
     "Usage",

@@ -3,11 +3,12 @@
 import engine
 
 FACE = """
-    END START Action App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError CallTool Chain
-    Compute ConfigurationError Decision DefinitionError EngineError Extractive ForEach Generate GuardItem
-    Guardrail GuardrailBlocked InputError MergeByKey Model Node Parallel Passage Price Prompt Question Reply
-    Retrieve Retrieved Retry RunError RunResult RunStatus Span Stage State StepContext StoreError Subflow
-    ToolFailed Update Usage Validate Verdict Workflow
+    END START Action Agent AgentTool App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
+    CallFinished CallStarted CallTool Chain Compute ConfigurationError CustomEvent Decision DefinitionError
+    EngineError Event Extractive ForEach Generate GuardItem Guardrail GuardrailBlocked InputError MergeByKey
+    Model Node Parallel Passage Price Prompt Question QuestionAsked Reply Retrieve Retrieved Retry RunError
+    RunFinished RunResult RunStarted RunStatus Span Stage State StepContext StepFinished StepStarted StoreError
+    Subflow TextDelta TextReset ToolFailed Update Usage Validate Verdict Workflow
 """.split()
 
 
