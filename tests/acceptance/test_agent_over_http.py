@@ -1,7 +1,5 @@
 """An agent over real HTTP: its tools reach an OpenAI-compatible server, and what came of them."""
 
-import json
-
 import pytest
 
 from engine.app import App
@@ -36,10 +34,7 @@ async def test_a_tool_is_called_and_its_answer_goes_back(llmock, listens):
         calls = await app.ledger.calls(result.run_id)
     assert [call.operation_name for call in calls] == ["chat", "execute_tool", "chat"]
     assert result.cost_usd > 0
-    first, second = (
-        json.loads(request.body) if isinstance(request.body, (str, bytes)) else request.body
-        for request in llmock.requests
-    )
+    first, second = (request.body for request in llmock.requests)
     assert [tool["function"]["name"] for tool in first["tools"]] == ["count_words"]
     asked, told = second["messages"][-2:]
     assert (told["role"], told["content"]) == ("tool", "4")
