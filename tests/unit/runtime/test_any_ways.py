@@ -7,12 +7,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from engine.crash_points import listen
 from engine.definition.bounds import visits
 from engine.definition.workflow import Workflow
+from engine.errors import InputError
 from engine.records import RunStatus
 from tests.flows import app_for
 from tests.random_ways import FLOWS
@@ -46,8 +47,13 @@ def test_a_run_goes_where_the_interpreter_says(flow):
         assert len([step for step in steps if step.node_name == name]) <= most
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(FLOWS, st.lists(st.floats(0, 1, exclude_max=True), min_size=2, max_size=4))
+@settings(
+    max_examples=8,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking takes minutes
+)
+@given(FLOWS, st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=3))
 def test_a_crash_anywhere_and_a_resume_lead_to_the_same_steps(flow, moments):
     workflow, expected = flow
 
@@ -70,10 +76,10 @@ def test_a_crash_anywhere_and_a_resume_lead_to_the_same_steps(flow, moments):
         left = sorted(copies.iterdir(), key=lambda path: int(path.name))
         for chosen in {left[int(moment * len(left))] for moment in moments}:
             async with app_for(workflow, database=f"sqlite:///{chosen}/runs.db") as app, asyncio.timeout(60):
-                run = await app.ledger.run(run_id)
-                if run is None or run.status is RunStatus.SUCCEEDED:
+                try:
+                    resumed = (await app.resume(run_id, take_over=True)).raise_for_status()
+                except InputError:  # it had not begun, or had ended
                     continue
-                resumed = (await app.resume(run_id, take_over=True)).raise_for_status()
                 assert sorted(resumed.output["trail"]) == expected
                 assert ended(await app.ledger.steps(run_id)) == ended(steps)
 
