@@ -1,7 +1,6 @@
 """Laws of parallel ways: whatever they look like, a run goes where a plain interpreter says, crash or no crash."""
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -10,13 +9,13 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from engine.crash_points import listen
 from engine.definition.bounds import visits
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
 from engine.records import RunStatus
 from tests.flows import app_for
 from tests.random_ways import FLOWS
+from tests.ways import killed_at_each_commit
 
 Visits = dict[tuple[str, int, str | None], str]
 
@@ -58,24 +57,10 @@ def test_a_crash_anywhere_and_a_resume_lead_to_the_same_steps(flow, moments):
     workflow, expected = flow
 
     async def check(folder: Path) -> None:
-        copies = folder / "copies"
-        copies.mkdir()
-
-        def copy(point: str, call: Any, answer: Any) -> None:
-            if point == "after commit":  # as a process that is killed now would leave it
-                into = copies / str(len(list(copies.iterdir())))
-                into.mkdir()
-                for file in folder.glob("runs.db*"):
-                    shutil.copy(file, into)
-
-        stop = listen(copy)
-        try:
-            _, steps, run_id = await run_once(workflow, f"sqlite:///{folder}/runs.db")
-        finally:
-            stop()
-        left = sorted(copies.iterdir(), key=lambda path: int(path.name))
-        for chosen in {left[int(moment * len(left))] for moment in moments}:
-            async with app_for(workflow, database=f"sqlite:///{chosen}/runs.db") as app, asyncio.timeout(60):
+        with killed_at_each_commit(folder / "run") as (database, copies):
+            _, steps, run_id = await run_once(workflow, database)
+        for chosen in {copies[int(moment * len(copies))] for moment in moments}:
+            async with app_for(workflow, database=chosen) as app, asyncio.timeout(60):
                 try:
                     resumed = (await app.resume(run_id, take_over=True)).raise_for_status()
                 except InputError:  # it had not begun, or had ended
