@@ -26,6 +26,9 @@ class Waiting(ScriptedModel):
         async with asyncio.timeout(10):
             await self._is_asked.wait()
 
+    def was_asked(self) -> bool:
+        return self._is_asked.is_set()
+
     def let_answer(self) -> None:
         self._may_answer.set()
 

@@ -1,13 +1,18 @@
 """Nodes that say their own name and do as they are told, and workflows of parallel ways made of them."""
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import HumanMessage
 from pydantic import Field
 
+from engine.crash_points import listen
 from engine.definition.edges import END, START, Chain, Edge
 from engine.definition.node import Node, StepContext
+from engine.definition.question import Question
 from engine.definition.state import Append, State
 from engine.definition.workflow import Workflow
 from engine.errors import NodeFailed
@@ -38,6 +43,7 @@ class Do(Node):
     fails: bool = False
     asks: str | None = None
     good_at: int | None = None
+    waits: bool = False
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -61,6 +67,8 @@ class Do(Node):
             raise Killed(self.says)
         if self.asks:
             await ctx.generate(self.asks, [HumanMessage("q")], max_tokens=9)
+        if self.waits:
+            await ctx.ask(Question(kind="approve", text="Go on?", shown={}))
         if self.fails:
             raise NodeFailed(f"{self.says} is told to fail")
         been = inputs["trail"].count(self.says) + 1
@@ -80,3 +88,24 @@ def flow(names: str, *edges: Edge, after: str = "plan", last: str | None = "writ
 async def steps_of(app: Any, run_id: str) -> list[tuple[str, str]]:
     """Give the steps of a run, each with how it ended."""
     return [(step.node_name, step.status) for step in await app.ledger.steps(run_id)]
+
+
+@contextmanager
+def killed_at_each_commit(folder: Path) -> Generator[tuple[str, list[str]]]:
+    """Give a database, and copies of it: as a process leaves it that is killed right after each commit."""
+    folder.mkdir()
+    copies: list[str] = []
+
+    def copy(point: str, call: Any, answer: Any) -> None:
+        if point == "after commit":
+            into = folder / str(len(copies))
+            into.mkdir()
+            for file in folder.glob("runs.db*"):
+                shutil.copy(file, into)
+            copies.append(f"sqlite:///{into}/runs.db")
+
+    stop = listen(copy)
+    try:
+        yield f"sqlite:///{folder}/runs.db", copies
+    finally:
+        stop()

@@ -7,13 +7,15 @@ import pytest
 
 from engine.definition.edges import END, START, Branch, Chain, Parallel
 from engine.definition.workflow import Workflow
+from engine.errors import InputError
 from engine.models.roles import Model
 from engine.nodes.subflow import Subflow
 from engine.records import RunStatus
+from engine.testing import ScriptedModel
 from engine.usage import Price
-from tests.flows import app_for, scripted
+from tests.flows import app_for, line, run_id, scripted
 from tests.open_runs import Waiting
-from tests.ways import BROKEN, Do, Trail, flow, steps_of
+from tests.ways import BROKEN, Do, Trail, flow, killed_at_each_commit, steps_of
 
 GIVEN = {"start": "q"}
 
@@ -183,6 +185,46 @@ class TestTheFirstWins:
             result = (await app.resume(result.run_id)).raise_for_status()
             assert result.output["trail"] == ["plan", "docs", "write"]
         assert len(slow.asked) == 0
+
+    async def test_a_crash_at_any_commit_leaves_the_same_winner(self, tmp_path):
+        workflow = self.race(asks="quick")
+        inside = Subflow(workflow=workflow, input={"start": "start"}, into={"trail": "trail"})
+        for name, raced in (("flow", workflow), ("outer", line(("race", inside), state=Trail, name="outer"))):
+            slow, quick = Model(Waiting(script=["late"])), scripted("soon")
+            with killed_at_each_commit(tmp_path / name) as (database, copies):
+                async with app_for(raced, database=database, slow=slow, quick=quick) as app:
+                    (await app.run(raced.name, GIVEN)).raise_for_status()
+            for copy in copies:
+                slow, quick = Waiting(script=["late"]), ScriptedModel(script=["soon"])
+                app = app_for(raced, database=copy, slow=Model(slow), quick=Model(quick))
+                async with app, asyncio.timeout(20):
+                    try:
+                        before = await steps_of(app, run_id())
+                        result = (await app.resume(run_id(), take_over=True)).raise_for_status()
+                    except InputError:  # it had not begun, or had ended
+                        continue
+                    assert result.output["trail"] == ["plan", "docs", "write"]
+                    had_won = any(step.endswith("docs") for step, _ in before)
+                    assert not (had_won and (slow.was_asked() or quick.asked))
+
+    async def test_a_way_that_waits_for_a_person_is_given_up_when_another_wins(self):
+        for first in ("web", "docs"):
+            both = {"web": Do(says="web", asks="quick"), "docs": Do(says="docs", asks="quick")}
+            both[first] = Do(says=first, waits=True)
+            workflow = flow("plan write", self.fork, **both)
+            result, steps, output = await run(workflow, quick=scripted("soon"))
+            assert (result.status, len(output["trail"])) == (RunStatus.SUCCEEDED, 3)
+            assert (first, "waiting") in steps
+
+    async def test_a_run_whose_ways_all_wait_goes_on_with_an_answer(self):
+        both = {"web": Do(says="web", waits=True), "docs": Do(says="docs", waits=True)}
+        async with app_for(flow("plan write", self.fork, **both)) as app:
+            waiting = await app.run("flow", GIVEN)
+            assert waiting.status is RunStatus.WAITING
+            asked = {question.node_name: question for question in await app.questions(waiting.run_id)}
+            await app.answer(waiting.run_id, question=asked["docs"].question_id)
+            result = (await app.resume(waiting.run_id)).raise_for_status()
+            assert result.output["trail"] == ["plan", "docs", "write"]
 
 
 class TestBranchesWithSeveralTargets:
