@@ -51,8 +51,8 @@ class Work(State):
     text: str = "a text"
     count: int = 0
     items: list[str] = ITEMS
-    found: list[str] = []
-    passages: list[dict[str, Any]] = []
+    found: list[str] = []  # noqa: RUF012 - pydantic copies the defaults of a state
+    passages: list[dict[str, Any]] = []  # noqa: RUF012
     is_good: bool = False
 
 
