@@ -1,9 +1,10 @@
 """A workflow becomes a LangGraph graph: one superstep a node, routing by Command inside the node."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
 
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
@@ -22,10 +23,15 @@ from engine.runtime.steps import begin
 from engine.runtime.visit import visit
 
 COUNTS = "flow:counts"
-"""The channel that counts visits of nodes and arrivals at joins."""
+"""The channel that counts visits of nodes, arrivals at joins, and nodes that wait for a person."""
 
+_WAITS = "waits:"
 
 _WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
+
+
+class Pause(GraphInterrupt):
+    """A step waits for a person; the ways beside it go on to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +92,36 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
         step = begin(runtime.context, name, node, state, visit=number, way=way, fields=fields, task_id=task_id)
-        update = await visit(step)
+        waited = counts.get(f"{_WAITS}{name}", 0)
+        try:
+            update = await visit(step)
+        except Pause:
+            runtime.context.waits.add(name)
+            return Command(update={COUNTS: {f"{_WAITS}{name}": 1 - waited}})
         more = {f"visits:{name}": 1, **({f"arrived:{name}": -ways_in} if ways_in else {})}
+        more |= {f"{_WAITS}{name}": -1} if waited else {}
         more |= {f"arrived:{target}": 1 for target in step.goto if target in joins}
         return Command(update={**update, COUNTS: more}, goto=_goto(step.goto))
 
     return enter
 
 
-def waiting_nodes(found: Any) -> list[str]:
-    """Give the nodes that run next from a checkpoint on, those that finished ways lead to included."""
+def wake(values: Mapping[str, Any], asleep: Collection[str] = ()) -> Command[Any] | None:
+    """Give what wakes the nodes that wait for a person, but for those that have to sleep on; None if there is none."""
+    names = sorted(set(_waiting(values)) - set(asleep))
+    return Command(goto=names) if names else None
+
+
+def _waiting(values: Mapping[str, Any]) -> list[str]:
+    counts = cast("Mapping[str, int]", values.get(COUNTS) or {})
+    return [name.removeprefix(_WAITS) for name, number in counts.items() if name.startswith(_WAITS) and number]
+
+
+def next_nodes(found: Any) -> list[str]:
+    """Give the nodes that run next from a checkpoint on: those that finished ways lead to, and those that wait."""
     channels = [*found.checkpoint["channel_values"], *(channel for _, channel, _ in found.pending_writes or ())]
     names = {channel.removeprefix(_WAY) for channel in channels if channel.startswith(_WAY)}
-    return sorted(names - {START})
+    return sorted(names.union(_waiting(found.checkpoint["channel_values"])) - {START})
 
 
 def _start_function(workflow: Workflow) -> Callable[..., Any]:

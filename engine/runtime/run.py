@@ -1,5 +1,6 @@
 """What passes through the stacks: the run, a step of it, a call of a step, and the answer to a call."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -78,7 +79,8 @@ class Run:
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
-        questions: what was asked before this process took the run, by id.
+        questions: what people were asked, by id.
+        asked: the ids of those that this process had to ask and could not answer.
     """
 
     record: RunRecord
@@ -102,6 +104,7 @@ class Run:
     failed_node: str | None = None
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
+    asked: set[str] = field(default_factory=set[str])
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
@@ -172,7 +175,7 @@ class Scope:
         account: what they may spend; one of a sub-workflow draws from the one above.
         parent: the step inside which they run; None for the run's own.
         holds_back: whether guardrails further out have still to see what is written here.
-        is_waiting: whether a step of it, or inside one, waits for a person.
+        waits: its nodes that wait for a person, in themselves or in a step inside them.
     """
 
     run: Run
@@ -180,13 +183,7 @@ class Scope:
     account: Account
     parent: "Step | None" = None
     holds_back: bool = False
-    is_waiting: bool = False
-
-    def wait(self) -> None:
-        """Note that a person is waited for, here and further out."""
-        self.is_waiting = True
-        if self.parent is not None:
-            self.parent.scope.wait()
+    waits: set[str] = field(default_factory=set[str])
 
 
 @dataclass(slots=True, kw_only=True)
@@ -200,6 +197,7 @@ class Step:
         fields: the fields that its update may go to.
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
+        asked: how often it has asked a person the same, by digest.
     """
 
     scope: Scope
@@ -218,7 +216,7 @@ class Step:
     feedback: list[str] = field(default_factory=list[str])
     draws: int = 0
     calls: int = 0
-    asked: int = 0
+    asked: Counter[str] = field(default_factory=Counter[str])
 
 
 @dataclass(slots=True, kw_only=True)

@@ -136,7 +136,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.WORKER: over(tables.workers),
         Kind.CALL: over(tables.calls),
         Kind.STEP: once(tables.steps),
-        Kind.QUESTION: once(tables.questions),
+        Kind.QUESTION: over(tables.questions),
         Kind.VERDICT: _numbered(tables.verdicts),
         Kind.OUTCOME: _numbered(tables.outcomes),
         Kind.BLOB: once(tables.checkpoint_blobs),
