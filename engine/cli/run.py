@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -11,13 +11,18 @@ import typer
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.questions import print_waits
 from engine.cli.render import Listening, print_result
 from engine.definition.fits import can_hold
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
+from engine.records import QuestionRecord, RunStatus
 from engine.runtime.result import RunResult
+
+WAITS = 4
+"""The exit code of a run that waits for a person."""
 
 
 def run(
@@ -45,14 +50,22 @@ def run(
     given = input_of(loaded.workflow(workflow), values or [], input_file)
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
-    work = _run(loaded, workflow, given, tenant, user, listening)
-    report(work, heard=listening, as_json=as_json)
+
+    async def work() -> RunResult:
+        return await loaded.run(workflow, given, tenant=tenant, user=user, listener=listening)
+
+    report(loaded, work, heard=listening, as_json=as_json)
 
 
-def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_json: bool) -> None:
-    """Run to the end, print what came of it, and leave with its exit code."""
+def report(app: App, work: Callable[[], Awaitable[RunResult]], *, heard: Listening | None, as_json: bool) -> None:
+    """Run to the end, print what came of it or what it waits for, and leave with its exit code."""
+
+    async def whole() -> tuple[RunResult, list[QuestionRecord]]:
+        result = await work()
+        return result, await app.questions(result.run_id)
+
     try:
-        result = asyncio.run(work)
+        result, asked = asyncio.run(within(app, whole))
     except KeyboardInterrupt:
         typer.echo("flowledger: interrupted; the run is recorded as cancelled", err=True)
         raise typer.Exit(130) from None
@@ -60,15 +73,11 @@ def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
         print_result(result, heard=heard)
+        print_waits(result.run_id, asked)
     if result.error is not None:
         raise typer.Exit(result.error.exit_code)
-
-
-async def _run(
-    app: App, workflow: str, given: Mapping[str, Any], tenant: str | None, user: str | None, listening: Listening | None
-) -> RunResult:
-    async with app:
-        return await app.run(workflow, given, tenant=tenant, user=user, listener=listening)
+    if result.status is RunStatus.WAITING:
+        raise typer.Exit(WAITS)
 
 
 def input_of(workflow: Workflow, values: Sequence[str], input_file: str | None) -> dict[str, Any]:
