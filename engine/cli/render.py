@@ -18,10 +18,8 @@ _WIDE = 200  # what reads from a pipe wants whole rows
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 errors = Console(stderr=True, highlight=False)
 
-_GREEN, _YELLOW = (
-    ("succeeded", "ok", "answered"),
-    ("running", "waiting", "open", "cancelled", "interrupted", "withdrawn"),
-)
+_GREEN = ("succeeded", "ok", "answered")
+_YELLOW = ("running", "waiting", "open", "cancelled", "interrupted", "withdrawn")
 _COLOURS = {**dict.fromkeys(_GREEN, "green"), **dict.fromkeys(_YELLOW, "yellow")}
 
 
