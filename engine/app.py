@@ -280,8 +280,14 @@ class App:
         return await self.ledger.resolve(record.run_id, call_id, done=done, answer=answer)
 
     async def questions(self, run_id: str) -> list[QuestionRecord]:
-        """Give what a run waits for people to answer."""
+        """Give what a run waits for people to answer; nothing if it does not wait.
+
+        Raises:
+            InputError: there is no such run.
+        """
         record = await self.ledger.run(run_id)
+        if record.status is not RunStatus.WAITING:
+            return []
         return [asked for asked in await self.ledger.questions(record.run_id) if asked.status == "open"]
 
     async def answer(
@@ -310,7 +316,8 @@ class App:
         Raises:
             InputError: there is no such question, it is about something else, or the answer does not fit.
         """
-        asked = the_one(run_id, await self.questions(run_id), question, digest)
+        record = await self.ledger.run(run_id)
+        asked = the_one(record, await self.questions(record.run_id), question, digest)
         schema = None if asked.schema_payload is None else await self.ledger.value(asked.schema_payload)
         if not refuse:
             check_answer(asked, schema, answer)

@@ -23,7 +23,8 @@ EngineError
     ├── BudgetExceeded         the next call could pass a limit of the run
     ├── EffectUnknown          nobody knows whether an action that may happen once has happened
     └── GuardrailBlocked       a guardrail said no
-        └── ApprovalRequired   a guardrail asks for a person
+        ├── ApprovalRequired   a guardrail asks for a person where none can be asked
+        └── Refused            a person said no
 """
 
 from collections.abc import Sequence
@@ -237,4 +238,8 @@ class GuardrailBlocked(RunError):
 
 
 class ApprovalRequired(GuardrailBlocked):
-    """A guardrail asks for a person before the run may go on."""
+    """A guardrail of a run's input or output asks for a person; there is no step that could wait for one."""
+
+
+class Refused(GuardrailBlocked):
+    """A person was asked whether something may be done, and said no; nothing may lead around that either."""

@@ -214,7 +214,7 @@ class QuestionRecord:
         schema_payload: the JSON Schema that an answer fits.
         deadline_at: when the default stands for an answer; None if the run waits for ever.
         default_payload: that answer; None if it counts as a refusal.
-        status: open, answered, refused or expired.
+        status: open, answered, refused, expired (the default stands), or withdrawn (the run went another way).
         answered_by: who answered, as they said.
     """
 

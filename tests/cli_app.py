@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from engine.app import App
 from engine.definition.policies import Budget, Retry
 from engine.models.roles import Model
+from engine.nodes.ask import Ask as Asks
 from engine.nodes.call_tool import CallTool
 from engine.nodes.generate import Generate
+from engine.nodes.subflow import Subflow
 from engine.testing import ScriptedModel
 from engine.usage import Price
 from tests.flows import ask, line
@@ -42,6 +44,18 @@ def said(*script: object) -> Model:
     return Model(ScriptedModel(script=list(script)), price=Price(input="1", output="1"))
 
 
+def send(question: str) -> str:
+    """Send it."""
+    return f"sent {question}"
+
+
+def sends(**fields: object) -> CallTool:
+    return CallTool(**({"tool": send, "args": {"question": "question"}, "into": "ticket", "approval": SEND} | fields))
+
+
+SEND = "May this be sent?"
+PASSED_ON = {"input": {"question": "question"}, "into": {"ticket": "ticket"}}
+
 app = App(
     workflows=[
         ask(),
@@ -61,6 +75,10 @@ app = App(
         workflow("unreachable", draft("unreachable")),
         workflow("roleless", draft("nobody")),
         workflow("unpriced", draft("unpriced"), budget=Budget(usd="1")),
+        workflow("sends", sends()),
+        workflow("asks", Asks(text="Which way?", shows=["question"], choices=["left", "right"], into="route")),
+        workflow("sends-each", Subflow(workflow=workflow("inner", sends()), **PASSED_ON)),
+        line(("first", sends()), ("second", sends(into="answer")), name="sends-twice"),
     ],
     models={
         "large": said("good enough"),

@@ -1,7 +1,7 @@
 """The command `flowledger`: its families of commands, and how errors become exit codes.
 
-Exit codes: 0 done, 1 the run failed or was blocked, 2 usage or configuration, 3 provider or infrastructure, 130
-interrupted.
+Exit codes: 0 done, 1 the run failed or was blocked, 2 usage or configuration, 3 provider or infrastructure, 4 the run
+waits for a person, 130 interrupted.
 """
 
 import os
@@ -10,14 +10,14 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import chaos, check, cost, db, index, recover, run, runs
+from engine.cli import approve, chaos, check, cost, db, index, recover, run, runs
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
 HELP = """Agentic workflows with guardrails, budgets and a SQL ledger of every step.
 
 Data goes to standard output, the rest to standard error. Exit codes: 0 done, 1 the run failed or was blocked, 2 usage
-or configuration, 3 provider or infrastructure, 130 interrupted.
+or configuration, 3 provider or infrastructure, 4 the run waits for a person, 130 interrupted.
 
 Example: flowledger run answer-docs question="What is a budget?"
 """
@@ -33,6 +33,7 @@ cli.command("run")(run.run)
 cli.command("resume")(recover.resume)
 cli.command("cancel")(recover.cancel)
 cli.command("resolve")(recover.resolve)
+cli.command("approve")(approve.approve)
 cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)

@@ -1,11 +1,16 @@
 """Options that several commands share, and how their values are read."""
 
+import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from engine.app import App
 from engine.errors import InputError
+
+Found = TypeVar("Found")
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -25,11 +30,36 @@ DatabaseOption = Annotated[
         help="The ledger: sqlite:///FILE or postgresql://USER@HOST/NAME; else the app's own.",
     ),
 ]
+RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="Only what began since: 30m, 12h, 7d, 2w, or a date like 2026-01-31.")
 ]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows at the most.")]
+
+
+async def within(app: App, work: Callable[[], Awaitable[Found]]) -> Found:
+    """Do some work and close the app."""
+    async with app:
+        return await work()
+
+
+def parse_json(option: str, text: str) -> Any:
+    """Read the JSON that an option was given.
+
+    Raises:
+        InputError: it is none.
+    """
+    try:
+        return json.loads(text, parse_constant=_no_number)
+    except ValueError as error:
+        raise InputError(
+            f"{option} takes JSON, and {text!r} is not JSON: {error}; a text is '\"like this\"'"
+        ) from error
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def parse_since(text: str | None, now: datetime) -> datetime | None:

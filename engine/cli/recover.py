@@ -2,25 +2,22 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption
-from engine.cli.render import console, run_tree
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, within
+from engine.cli.render import console
 from engine.cli.run import report
+from engine.cli.tree import Recorded, run_tree
 from engine.definition.policies import Budget
 from engine.errors import DefinitionError, InputError
-from engine.records import CallRecord, RunRecord
+from engine.records import CallRecord
 from engine.runtime.result import RunResult
-
-Found = TypeVar("Found")
-RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")]
 
 
 def resume(
@@ -48,30 +45,29 @@ def resume(
         budget = await _budget(loaded, run, usd, tokens, seconds)
         return await loaded.resume(run, accept_version=accept_version, take_over=take_over, budget=budget)
 
-    report(_within(loaded, work), heard=None, as_json=as_json)
+    report(loaded, work, heard=None, as_json=as_json)
 
 
 def cancel(
     run: RunArgument, app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False
 ) -> None:
-    """End a running run, whichever process has it, and show what was cut.
+    """End a run that is running or waits for a person, whichever process has it, and show what was cut.
 
     Example: flowledger cancel 01936f2a
     """
     loaded = load_app(app, database)
 
-    async def work() -> tuple[Any, ...]:
-        record: RunRecord = await loaded.cancel(run)
-        ledger, run_id = loaded.ledger, record.run_id
-        return record, await ledger.steps(run_id), await ledger.calls(run_id), await ledger.verdicts(run_id)
+    async def work() -> Recorded:
+        return await Recorded.of(loaded.ledger, (await loaded.cancel(run)).run_id)
 
-    record, steps, calls, verdicts = asyncio.run(_within(loaded, work))
+    found = asyncio.run(within(loaded, work))
     if as_json:
-        cut = [call.call_id for call in calls if call.status in ("cancelled", "unknown")]
-        nodes = [step.node_name for step in steps if step.status == "cancelled"]
-        typer.echo(json.dumps({"run_id": record.run_id, "status": record.status, "nodes": nodes, "calls": cut}))
+        cut = [call.call_id for call in found.calls if call.status in ("cancelled", "unknown")]
+        nodes = [step.node_name for step in found.steps if step.status == "cancelled"]
+        ended = {"run_id": found.run.run_id, "status": found.run.status}
+        typer.echo(json.dumps(ended | {"nodes": nodes, "calls": cut}))
     else:
-        console.print(run_tree(record, steps, calls, verdicts, {}), soft_wrap=True)
+        console.print(run_tree(found, {}), soft_wrap=True)
 
 
 def resolve(
@@ -89,16 +85,13 @@ def resolve(
     """
     if (done is None) == (not retry):
         raise InputError("say either --done JSON, with what the action answered, or --retry")
-    try:
-        answer = None if done is None else json.loads(done, parse_constant=_no_number)
-    except ValueError as error:
-        raise InputError(f"--done takes JSON, and {done!r} is not JSON: {error}; a text is '\"like this\"'") from error
+    answer = None if done is None else parse_json("--done", done)
     loaded = load_app(app, database)
 
     async def work() -> CallRecord:
         return await loaded.resolve(run, call, done=done is not None, answer=answer)
 
-    settled = asyncio.run(_within(loaded, work))
+    settled = asyncio.run(within(loaded, work))
     if as_json:
         typer.echo(json.dumps({"run_id": settled.run_id, "call_id": settled.call_id, "done": done is not None}))
         return
@@ -108,11 +101,6 @@ def resolve(
         markup=False,
         soft_wrap=True,
     )
-
-
-async def _within(app: App, work: Callable[[], Awaitable[Found]]) -> Found:
-    async with app:
-        return await work()
 
 
 async def _budget(app: App, run: str, usd: str | None, tokens: int | None, seconds: float | None) -> Budget | None:
@@ -130,7 +118,3 @@ async def _budget(app: App, run: str, usd: str | None, tokens: int | None, secon
         return Budget(**(whole | given))
     except (ValidationError, DefinitionError) as error:
         raise InputError(f"--usd, --tokens or --seconds is not an amount greater than 0: {given}") from error
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

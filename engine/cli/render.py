@@ -1,16 +1,15 @@
-"""How the command line shows things to people: results, tables and trees."""
+"""How the command line shows things to people: results, tables and words."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
-from rich.tree import Tree
 
-from engine.records import CallRecord, RunRecord, StepRecord, VerdictRecord
+from engine.records import RunRecord
 from engine.runtime.result import RunResult
 from engine.usage import to_usd
 
@@ -18,7 +17,9 @@ _WIDE = 200  # what reads from a pipe wants whole rows
 console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 errors = Console(stderr=True, highlight=False)
 
-_COLOURS = {"succeeded": "green", "ok": "green", "running": "yellow", "cancelled": "yellow", "interrupted": "yellow"}
+_GREEN = ("succeeded", "ok", "answered")
+_YELLOW = ("running", "waiting", "open", "cancelled", "interrupted", "withdrawn")
+_COLOURS = {**dict.fromkeys(_GREEN, "green"), **dict.fromkeys(_YELLOW, "yellow")}
 
 
 def print_result(result: RunResult, has_shown: Callable[[object], bool]) -> None:
@@ -59,59 +60,6 @@ def print_runs(runs: Sequence[RunRecord]) -> None:
             money(to_usd(run.cost_nano_usd)),
         )
     console.print(table)
-
-
-def run_tree(
-    run: RunRecord,
-    steps: Sequence[StepRecord],
-    calls: Sequence[CallRecord],
-    verdicts: Sequence[VerdictRecord],
-    payloads: Mapping[str, str],
-) -> Tree:
-    """Draw a run: its steps, their attempts, and what guardrails said."""
-    totals = f"{took(run.duration_ns)}  {run.steps} steps  {run.calls} calls  {money(to_usd(run.cost_nano_usd))}"
-    tree = Tree(f"[bold]{escape(run.workflow)}[/bold]@{run.version[:12]}  {shown_status(run.status)}  {totals}")
-    if run.error_message:
-        tree.add(f"[red]{escape(run.error_message)}[/red]")
-    for verdict in (one for one in verdicts if one.step_id is None):
-        tree.add(_verdict(verdict))
-    for step in steps:
-        branch = tree.add(_step(step))
-        for call in (one for one in calls if one.step_id == step.step_id):
-            branch.add(_call(call))
-        for verdict in (one for one in verdicts if one.step_id == step.step_id):
-            branch.add(_verdict(verdict))
-        for title, sha256 in (("read", step.input_payload), ("wrote", step.update_payload)):
-            if sha256 is not None and sha256 in payloads:
-                branch.add(f"[dim]{title}[/dim] {escape(payloads[sha256])}")
-    return tree
-
-
-def _step(step: StepRecord) -> str:
-    parts = [f"{escape(step.node_name)}", shown_status(step.status), took(step.duration_ns)]
-    parts += [f"visit {step.visit}"] if step.visit > 1 else []
-    parts += ["from the cache"] if step.cached else []
-    parts += [f"[yellow]fell back to {escape(step.fallback_to)}[/yellow]"] if step.fallback_to else []
-    parts += [f"[red]{escape(step.error_message)}[/red]"] if step.error_message else []
-    return "  ".join(parts)
-
-
-def _call(call: CallRecord) -> str:
-    target = call.tool_name or f"{call.target} = {call.provider_name}:{call.request_model}"
-    parts = [f"{call.operation_name} {escape(target)}", shown_status(call.status), took(call.duration_ns)]
-    parts += [f"attempt {call.attempt}"] if call.attempt > 1 else []
-    if call.usage_input_tokens is not None:
-        parts.append(f"{call.usage_input_tokens:,} + {call.usage_output_tokens or 0:,} tokens")
-    if call.provider_name is not None:
-        parts.append(money(to_usd(call.cost_nano_usd)))
-    parts += [f"[red]{escape(call.error_message)}[/red]"] if call.error_message else []
-    return "  ".join(parts)
-
-
-def _verdict(verdict: VerdictRecord) -> str:
-    where = f"{verdict.stage} {verdict.path}".strip()
-    said = f"guardrail {verdict.guardrail} at {where}: {verdict.action}"
-    return f"[yellow]{escape(said)}[/yellow]  {escape(verdict.reason)}"
 
 
 def shown_status(status: str) -> str:

@@ -3,24 +3,30 @@
 import asyncio
 import json
 import sys
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
 from engine.app import App
 from engine.cli.listening import Listening
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.questions import print_waits
 from engine.cli.render import print_result
 from engine.definition.fits import can_hold
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
+from engine.records import QuestionRecord, RunStatus
 from engine.runtime.events import RunFinished
 from engine.runtime.result import RunResult
+
+Found = TypeVar("Found")
+WAITS = 4
+"""The exit code of a run that waits for a person."""
 
 
 def run(
@@ -55,20 +61,30 @@ def run(
         return
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
-    report(_run(loaded, workflow, given, who, listening), heard=listening, as_json=as_json)
+
+    async def work() -> RunResult:
+        return await loaded.run(workflow, given, **who, listener=listening)
+
+    report(loaded, work, heard=listening, as_json=as_json)
 
 
-def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_json: bool) -> None:
-    """Run to the end, print what came of it, and leave with its exit code."""
-    result = _to_the_end(work)
+def report(app: App, work: Callable[[], Awaitable[RunResult]], *, heard: Listening | None, as_json: bool) -> None:
+    """Run to the end, print what came of it or what it waits for, and leave with its exit code."""
+
+    async def whole() -> tuple[RunResult, list[QuestionRecord]]:
+        result = await work()
+        return result, await app.questions(result.run_id)
+
+    result, asked = _to_the_end(within(app, whole))
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False))
     else:
         print_result(result, heard.has_shown if heard else lambda _: False)
+        print_waits(result.run_id, asked)
     _leave(result)
 
 
-def _to_the_end(work: Coroutine[Any, Any, RunResult]) -> RunResult:
+def _to_the_end(work: Coroutine[Any, Any, Found]) -> Found:
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
@@ -79,13 +95,8 @@ def _to_the_end(work: Coroutine[Any, Any, RunResult]) -> RunResult:
 def _leave(result: RunResult) -> None:
     if result.error is not None:
         raise typer.Exit(result.error.exit_code)
-
-
-async def _run(
-    app: App, workflow: str, given: Mapping[str, Any], who: Mapping[str, Any], listening: Listening | None
-) -> RunResult:
-    async with app:
-        return await app.run(workflow, given, **who, listener=listening)
+    if result.status is RunStatus.WAITING:
+        raise typer.Exit(WAITS)
 
 
 async def _print_events(app: App, workflow: str, given: Mapping[str, Any], who: Mapping[str, Any]) -> RunResult:

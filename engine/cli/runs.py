@@ -11,7 +11,9 @@ import typer
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, SinceOption, parse_since
-from engine.cli.render import console, print_runs, run_tree
+from engine.cli.questions import values_of
+from engine.cli.render import console, print_runs
+from engine.cli.tree import Recorded, run_tree
 from engine.errors import InputError
 from engine.payloads import unpack
 from engine.records import RunRecord, RunStatus
@@ -57,31 +59,32 @@ def show(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the steps of a run as a tree: time, tokens, cost, attempts and verdicts.
+    """Show the steps of a run as a tree: time, tokens, cost, attempts, verdicts and questions.
 
     Example: flowledger show 01936f2a
     """
+    loaded = load_app(app, database)
 
-    async def read(ledger: SqlLedger) -> tuple[Any, ...]:
-        record = await ledger.run(run)
-        steps = await ledger.steps(record.run_id)
-        named = {sha for step in steps for sha in (step.input_payload, step.update_payload) if sha}
+    async def read(ledger: SqlLedger) -> tuple[Recorded, dict[str, Any], list[dict[str, Any]]]:
+        found = await Recorded.of(ledger, run)
+        named = {sha for step in found.steps for sha in (step.input_payload, step.update_payload) if sha}
         texts = {sha: await _value(ledger, sha) for sha in named} if payloads else {}
-        return record, steps, await ledger.calls(record.run_id), await ledger.verdicts(record.run_id), texts
+        return found, texts, [asdict(asked) | await values_of(loaded, asked) for asked in found.questions]
 
-    record, steps, calls, verdicts, texts = asyncio.run(_with_ledger(load_app(app, database), read))
+    found, texts, questions = asyncio.run(_with_ledger(loaded, read))
     if as_json:
         whole = {
-            "run": _plain(record),
-            "steps": [asdict(step) for step in steps],
-            "calls": [asdict(call) for call in calls],
-            "verdicts": [asdict(verdict) for verdict in verdicts],
+            "run": _plain(found.run),
+            "steps": [asdict(step) for step in found.steps],
+            "calls": [asdict(call) for call in found.calls],
+            "verdicts": [asdict(verdict) for verdict in found.verdicts],
+            "questions": questions,
             "payloads": texts,
         }
         typer.echo(json.dumps(whole, default=str, ensure_ascii=False))
     else:
         shown = {sha: json.dumps(value, ensure_ascii=False) for sha, value in texts.items()}
-        console.print(run_tree(record, steps, calls, verdicts, shown), soft_wrap=True)
+        console.print(run_tree(found, shown), soft_wrap=True)
 
 
 async def _value(ledger: SqlLedger, sha256: str) -> Any:

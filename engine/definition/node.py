@@ -80,12 +80,19 @@ class StepContext(Protocol):
         ...
 
     async def call_tool(
-        self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once", probe: Any = None
+        self,
+        tool: Any,
+        arguments: Mapping[str, Any],
+        *,
+        effect: Effect = "once",
+        probe: Any = None,
+        approval: str | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
 
         Where nobody knows whether a tool that acts once has acted, `probe` is asked: a function that gets the
-        idempotency key and gives the tool's answer, or None if it has not acted.
+        idempotency key and gives the tool's answer, or None if it has not acted. `approval` is what a person is asked
+        before the call: they see the tool and its arguments, and the run waits for them; a no raises `Refused`.
         """
         ...
 

@@ -35,6 +35,8 @@ class CallTool(Node):
     """What the tool does to the world: `read`, `idempotent` or `once`."""
     probe: Code | None = None
     """A function that gets an idempotency key and gives the tool's answer under it, or None if it has not acted."""
+    approval: str | None = Field(default=None, min_length=1)
+    """What a person is asked before the call, a sentence; they see the tool and its arguments, and the run waits."""
 
     @property
     def signature(self) -> ToolSignature:
@@ -88,7 +90,7 @@ class CallTool(Node):
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Call the tool."""
         arguments = {**self.constants, **{name: inputs[field] for name, field in self.args.items()}}
-        answer = await ctx.call_tool(self.tool, arguments, effect=self.effect, probe=self.probe)
+        answer = await ctx.call_tool(self.tool, arguments, effect=self.effect, probe=self.probe, approval=self.approval)
         return {self.into: answer} if self.into else {}
 
 

@@ -36,4 +36,4 @@ async def side_by_side(
     finally:
         for task in left:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)  # those that wait have raised, too

@@ -6,17 +6,22 @@ from typing import Any
 import jsonschema_rs
 
 from engine.errors import InputError
-from engine.records import QuestionRecord
+from engine.records import QuestionRecord, RunRecord, RunStatus
 
 
-def the_one(run_id: str, asked: Sequence[QuestionRecord], question: str | None, digest: str | None) -> QuestionRecord:
-    """Give the question that is meant.
+def the_one(
+    run: RunRecord, asked: Sequence[QuestionRecord], question: str | None = None, digest: str | None = None
+) -> QuestionRecord:
+    """Give the question that is meant, of those that are open.
 
     Raises:
         InputError: none is open, several are, or it is about something else.
     """
+    run_id = run.run_id
+    if run.status is not RunStatus.WAITING:
+        raise InputError(f"the run {run_id} waits for nobody: it is {run.status}")
     if not asked:
-        raise InputError(f"the run {run_id} waits for no answer")
+        raise InputError(f"every question of the run {run_id} has its answer: `flowledger resume {run_id}`")
     found = [one for one in asked if question is None or one.question_id.startswith(question)]
     if len(found) != 1:
         listed = "; ".join(f"{one.question_id} at {one.node_name}: {one.text}" for one in asked)

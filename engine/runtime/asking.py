@@ -1,12 +1,15 @@
 """A question to a person: the answer if there is one, else the run waits."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from engine.definition.question import Decision, Question
+from engine.errors import Refused
 from engine.payloads import digest
 from engine.records import QuestionRecord
-from engine.runtime.run import Step
+from engine.runtime.run import Run, Step
 from engine.runtime.views import question_asked
+
+_TOO_LATE = "nobody answered in time"
 
 
 async def ask(step: Step, question: Question) -> Decision:
@@ -14,27 +17,53 @@ async def ask(step: Step, question: Question) -> Decision:
 
     The id of a question is made of what it is about, so the answer to another never stands for it.
     """
-    run = step.run
-    step.asked += 1
+    run, now = step.run, step.run.clock.now()
     about = digest([question.kind, question.text, question.shown, question.answer_schema])
-    question_id = digest([step.record.step_id, step.asked, about])[:16]
+    step.asked[about] += 1
+    question_id = digest([step.record.step_id, about, step.asked[about]])[:16]
     asked = run.questions.get(question_id)
-    if asked is None:
-        asked = _record(step, question, question_id, about)
+    if asked is None or asked.status == "withdrawn":
+        asked = run.questions[question_id] = _record(step, question, question_id, about)
         run.write((asked,))
         run.tell(question_asked, asked)
-    elif asked.status == "answered":
-        answer = None if asked.answer_payload is None else await run.ledger.value(asked.answer_payload)
-        return Decision(agreed=True, answer=answer, reason=asked.reason)
-    elif asked.status == "refused":
-        return Decision(agreed=False, reason=asked.reason)
-    elif asked.deadline_at is not None and run.clock.now() >= asked.deadline_at:
-        return Decision(agreed=question.default is not None, answer=question.default, reason="nobody answered in time")
+    elif asked.status == "open" and asked.deadline_at is not None and now >= asked.deadline_at:
+        asked.status, asked.reason, asked.answered_at = "expired", _TOO_LATE, now
+        run.write((asked,))
+    if asked.status != "open":
+        return await _decision(run, asked)
+    run.asked.add(question_id)
     raise run.pause()
 
 
+async def demand(step: Step, question: Question, said: str) -> None:
+    """Go on if a person agrees, or has agreed.
+
+    Raises:
+        Refused: they said no; the message begins with what was said.
+    """
+    decision = await ask(step, question)
+    if not decision.agreed:
+        raise Refused(f"{said}, and a person refused it{f': {decision.reason}' if decision.reason else ''}")
+
+
+def withdraw(run: Run) -> None:
+    """Take back the open questions that a run does not wait with any more, since it went another way."""
+    for asked in run.questions.values():
+        if asked.status == "open" and not (run.is_waiting and asked.question_id in run.asked):
+            asked.status = "withdrawn"
+            run.write((asked,))
+
+
+async def _decision(run: Run, asked: QuestionRecord) -> Decision:
+    answer = asked.default_payload if asked.status == "expired" else asked.answer_payload
+    agreed = asked.status == "answered" or (asked.status == "expired" and answer is not None)
+    return Decision(
+        agreed=agreed, answer=None if answer is None else await run.ledger.value(answer), reason=asked.reason
+    )
+
+
 def _record(step: Step, question: Question, question_id: str, about: str) -> QuestionRecord:
-    run = step.run
+    run, now = step.run, step.run.clock.now()
     schema, default = question.answer_schema, question.default
     return QuestionRecord(
         question_id=question_id,
@@ -45,13 +74,9 @@ def _record(step: Step, question: Question, question_id: str, about: str) -> Que
         text=question.text,
         digest=about,
         shown_payload=run.keep(dict(question.shown)),
-        asked_at=run.clock.now(),
+        asked_at=now,
         schema_payload=None if schema is None else run.keep(dict(schema)),
-        deadline_at=_deadline(step, question.seconds),
+        deadline_at=None if question.seconds is None else now + timedelta(seconds=question.seconds),
         default_payload=None if default is None else run.keep(default),
         seq=run.next_seq(),
     )
-
-
-def _deadline(step: Step, seconds: float | None) -> datetime | None:
-    return None if seconds is None else step.run.clock.now() + timedelta(seconds=seconds)

@@ -1,9 +1,10 @@
 """A workflow becomes a LangGraph graph: one superstep a node, routing by Command inside the node."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
 
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
 from langgraph.graph import StateGraph
@@ -24,7 +25,12 @@ from engine.runtime.steps import begin
 from engine.runtime.tokens import COUNTS, Counts, Place, add_counts, ended, started
 from engine.runtime.visit import visit
 
+_WAITS = "waits:"  # counts the nodes that wait for a person
 _WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
+
+
+class Pause(GraphInterrupt):
+    """A step waits for a person; the ways beside it go on to their end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +89,15 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
             return Command(update=only_visited)
         task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
+        waits, waited = f"{_WAITS}{name}", counts.get(f"{_WAITS}{name}", 0)
         known = seen(state, races, fields) if races else state
         step = begin(scope, name, node, known, visit=number, way=way, fields=fields, task_id=task_id)
         step.gives_up_to = gives_up_to
         try:
             update = await (visit_in_way(step, place) if ways else visit(step))
-        except scope.run.control_flow:
-            scope.is_waiting = True
-            raise
+        except Pause:
+            scope.waits.add(name)
+            return Command(update={COUNTS: {waits: 1 - waited}})
         if update is None:
             return Command(update=only_visited)
         if races:
@@ -98,16 +105,37 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         if anew:
             scope.ends.begin_anew(anew)
             update = begun_anew(update, state, anew)
-        return Command(update={**update, COUNTS: place.counted(step, counts)}, goto=_goto(step.goto))
+        counted = place.counted(step, counts) | ({waits: -1} if waited else {})
+        if ways:
+            counted |= _no_longer_waiting(scope, place, counted, counts)
+        return Command(update={**update, COUNTS: counted}, goto=_goto(step.goto))
 
     return enter
 
 
-def waiting_nodes(found: Any) -> list[str]:
-    """Give the nodes that run next from a checkpoint on, those that finished ways lead to included."""
+def _no_longer_waiting(scope: Scope, place: Place, counted: Counts, counts: Counts) -> Counts:
+    """Have nobody wait in the ways that end with a step."""
+    ended_now = {name for way in place.graph.ways if way.head in ended(counted) for name in way.nodes}
+    scope.waits -= ended_now
+    return {f"{_WAITS}{name}": -many for name in ended_now if (many := counts.get(f"{_WAITS}{name}", 0))}
+
+
+def wake(values: Mapping[str, Any], asleep: Collection[str] = ()) -> Command[Any] | None:
+    """Give what wakes the nodes that wait for a person, but for those that have to sleep on; None if there is none."""
+    names = sorted(set(_waiting(values)) - set(asleep))
+    return Command(goto=names) if names else None
+
+
+def _waiting(values: Mapping[str, Any]) -> list[str]:
+    counts = cast("Mapping[str, int]", values.get(COUNTS) or {})
+    return [name.removeprefix(_WAITS) for name, number in counts.items() if name.startswith(_WAITS) and number]
+
+
+def next_nodes(found: Any) -> list[str]:
+    """Give the nodes that run next from a checkpoint on: those that finished ways lead to, and those that wait."""
     channels = [*found.checkpoint["channel_values"], *(channel for _, channel, _ in found.pending_writes or ())]
     names = {channel.removeprefix(_WAY) for channel in channels if channel.startswith(_WAY)}
-    return sorted(names - {START})
+    return sorted(names.union(_waiting(found.checkpoint["channel_values"])) - {START})
 
 
 def ends_before(found: Any) -> set[str]:

@@ -105,7 +105,13 @@ class Context:
         return answer.value
 
     async def call_tool(
-        self, tool: Any, arguments: Mapping[str, Any], *, effect: Effect = "once", probe: Any = None
+        self,
+        tool: Any,
+        arguments: Mapping[str, Any],
+        *,
+        effect: Effect = "once",
+        probe: Any = None,
+        approval: str | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool."""
         code = by_path(tool) if isinstance(tool, str) else tool
@@ -121,6 +127,7 @@ class Context:
             details={
                 "effect": effect,
                 "probe": by_path(probe) if isinstance(probe, str) else probe,
+                "approval": approval,
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )

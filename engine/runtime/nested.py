@@ -38,7 +38,7 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
             await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT, step=parent, may_ask_again=False)
         )
     values = await _in_time(scope, {**state, **entered})
-    if scope.is_waiting:
+    if scope.waits:
         raise run.pause()
     returned = {name: values.get(name, state.get(name)) for name in workflow.output or workflow.state.model_fields}
     if workflow.guard_output:

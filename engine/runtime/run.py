@@ -1,5 +1,6 @@
 """What passes through the stacks: the run, a step of it, a call of a step, and the answer to a call."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -81,7 +82,8 @@ class Run:
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
-        questions: what was asked before this process took the run, by id.
+        questions: what people were asked, by id.
+        asked: the ids of those that this process had to ask and could not answer.
     """
 
     record: RunRecord
@@ -105,6 +107,7 @@ class Run:
     failed_node: str | None = None
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
+    asked: set[str] = field(default_factory=set[str])
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
@@ -181,7 +184,7 @@ class Scope:
         account: what they may spend; one of a sub-workflow draws from the one above.
         parent: the step inside which they run; None for the run's own.
         holds_back: whether guardrails further out have still to see what is written here.
-        is_waiting: whether a step of it, or inside one, waits for a person.
+        waits: its nodes that wait for a person, in themselves or in a step inside them.
         ends: which ways of the graph ended early.
     """
 
@@ -190,7 +193,7 @@ class Scope:
     account: Account
     parent: "Step | None" = None
     holds_back: bool = False
-    is_waiting: bool = False
+    waits: set[str] = field(default_factory=set[str])
     ends: EarlyEnds = field(default_factory=EarlyEnds)
 
 
@@ -209,6 +212,7 @@ class Step:
         began_at: when it first began; the same when it runs again.
         kept: what its node keeps when it is asked again.
         has_said: whether a listener heard text of it.
+        asked: how often it has asked a person the same, by digest.
     """
 
     scope: Scope
@@ -230,7 +234,7 @@ class Step:
     kept: dict[str, Any] = field(default_factory=dict[str, Any])
     draws: int = 0
     calls: int = 0
-    asked: int = 0
+    asked: Counter[str] = field(default_factory=Counter[str])
     has_said: bool = False
 
     def say(self, call_id: str, text: str) -> None:

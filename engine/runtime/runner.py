@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables.config import var_child_runnable_config
-from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.errors import GraphBubbleUp
 
 from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
@@ -19,7 +19,8 @@ from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, Ru
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
-from engine.runtime.compile import CompiledWorkflow, compile_workflow, ends_before, waiting_nodes
+from engine.runtime.asking import withdraw
+from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
@@ -142,7 +143,7 @@ class Runner:
             RunBusy: a living process has it.
             VersionChanged: the run waits at a node that the workflow no longer has.
         """
-        await self._see_to_waiting_nodes(workflow, run_id)
+        await self._see_to_next_nodes(workflow, run_id)
         cancel = Cancellation()
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
         outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_checkpoint=True, has_blobs=True)
@@ -185,7 +186,7 @@ class Runner:
             cache=self.cache,
             targets_of=self.targets_of,
             walk=self._walk,
-            pause=GraphInterrupt,
+            pause=Pause,
             control_flow=(GraphBubbleUp,),
             listener=listener,
             bundle_hash=record.bundle_payload,
@@ -263,27 +264,31 @@ class Runner:
         found = await self.ledger.checkpoints.aget_tuple(config)
         if found is not None:
             run.outbox.values = found.checkpoint["channel_values"]
-            return await self._through_graph(run, None, EarlyEnds(ends_before(found)))
+            return await self._through_graph(run, wake(run.outbox.values), EarlyEnds(ends_before(found)))
         address = run.record.input_payload
         entered: Mapping[str, Any] = {} if address is None else await self.ledger.value(address)
         run.outbox.is_new = True
         return await self._through_graph(run, {**default_state(run.workflow.state), **entered, COUNTS: {}})
 
-    async def _through_graph(
-        self, run: Run, state: Mapping[str, Any] | None, ends: EarlyEnds | None = None
-    ) -> Mapping[str, Any]:
+    async def _through_graph(self, run: Run, given: Any, ends: EarlyEnds | None = None) -> Mapping[str, Any]:
         """Run the graph, from a state or from its checkpoint, and guard what it returns."""
         workflow = run.workflow
         try:
             graph = self._compile(workflow).graph
             scope = Scope(run=run, workflow=workflow, account=run.account, ends=ends or EarlyEnds())
-            async for _ in graph.astream(state, self._config(run), context=scope, durability="sync", stream_mode=[]):
-                pass  # nothing is streamed: what the run came to is in its last checkpoint
+            is_over = False
+            while not is_over:
+                async for _ in graph.astream(
+                    given, self._config(run), context=scope, durability="sync", stream_mode=[]
+                ):
+                    pass  # nothing is streamed: what the run came to is in its last checkpoint
+                given = wake(run.outbox.values, scope.waits)  # one that waited when an earlier process ended
+                is_over = given is None
         except (EngineError, TimeoutError):
             raise
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
-        if scope.is_waiting:
+        if scope.waits:
             run.is_waiting = True
             return {}
         values = {**default_state(workflow.state), **run.outbox.values}
@@ -315,10 +320,10 @@ class Runner:
             self._compiled[workflow.version] = compile_workflow(workflow, self.ledger.checkpoints)
         return self._compiled[workflow.version]
 
-    async def _see_to_waiting_nodes(self, workflow: Workflow, run_id: str) -> None:
+    async def _see_to_next_nodes(self, workflow: Workflow, run_id: str) -> None:
         """Refuse a run whose next node is gone: LangGraph would end it as if it had succeeded."""
         found = await self.ledger.checkpoints.aget_tuple({"configurable": {"thread_id": run_id}})
-        gone = [name for name in waiting_nodes(found) if name not in workflow.nodes] if found else []
+        gone = [name for name in next_nodes(found) if name not in workflow.nodes] if found else []
         if gone:
             raise VersionChanged(
                 f"the run {run_id} waits at {', '.join(map(repr, gone))}, which {workflow.name!r} no longer has: "
@@ -341,6 +346,8 @@ class Runner:
         else:
             record.status = RunStatus.SUCCEEDED
             record.output_payload = run.keep(dict(output))
+        if record.status in (RunStatus.WAITING, RunStatus.SUCCEEDED, RunStatus.BLOCKED):
+            withdraw(run)
         if not run.is_admitted:
             await self.ledger.admit(record, run.outbox, lambda: None)
         if run.last_seq == before(record.fence):

@@ -1,5 +1,6 @@
 """The order of things, on one screen: what surrounds a step and what surrounds a call, outermost first."""
 
+from engine.runtime.middleware.approve import approve
 from engine.runtime.middleware.ask_again import ask_again
 from engine.runtime.middleware.breaker import breaker
 from engine.runtime.middleware.budget import budget
@@ -30,6 +31,7 @@ STEP_STACK = (
 )
 
 CALL_STACK = (
+    approve,  # a person sees the exact action first; outside the journal, so that each action has a question of its own
     journal,  # a finished call is never made twice
     fall_back_to_target,  # the next model of the role, once the retries of this one are used up
     retry,  # what follows happens once an attempt

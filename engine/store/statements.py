@@ -139,7 +139,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.WORKER: over(tables.workers),
         Kind.CALL: over(tables.calls),
         Kind.STEP: once(tables.steps),
-        Kind.QUESTION: once(tables.questions),
+        Kind.QUESTION: over(tables.questions),
         Kind.EVENT: once(tables.events),
         Kind.VERDICT: _numbered(tables.verdicts),
         Kind.OUTCOME: _numbered(tables.outcomes),

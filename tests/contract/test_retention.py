@@ -63,6 +63,7 @@ async def test_checkpoints_of_runs_that_ended_long_ago_go_and_the_ledger_stays(l
         run(1, RECENT),
         run(1, None, RunStatus.RUNNING),
         run(1, OLD, RunStatus.NEEDS_REVIEW),
+        run(1, OLD, RunStatus.WAITING),
     ],
     ids=lambda kept: kept.status,
 )

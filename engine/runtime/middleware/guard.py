@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, carry_out
+from engine.definition.question import Question
 from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
+from engine.runtime.asking import demand
 from engine.runtime.run import Run, Step, StepNext
 
 
@@ -36,9 +38,12 @@ async def guarded(
 ) -> Mapping[str, Any]:
     """Ask guardrails one after another, each about what the last one left, and carry their verdicts out.
 
+    Where one asks for a person, the step waits for them.
+
     Raises:
         GuardrailBlocked: one said block, or reask where nobody can be asked again.
-        ApprovalRequired: one asks for a person.
+        Refused: one asked for a person, who said no.
+        ApprovalRequired: one asks for a person, and there is no step that could wait for them.
         AnswerRejected: one wants the model to be asked again.
     """
     for guardrail in guardrails:
@@ -50,13 +55,16 @@ async def guarded(
             state=step.state if step else value,
         )
         verdicts = dict(await run.examine(guardrail, item, step))
-        _stop(guardrail, verdicts, may_ask_again=may_ask_again and step is not None)
+        await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
         if any(not verdict.allows for verdict in verdicts.values()):
             value = carry_out(value, verdicts)
     return value
 
 
-def _stop(guardrail: Guardrail, verdicts: Mapping[str, Verdict], *, may_ask_again: bool) -> None:
+async def _heed(
+    guardrail: Guardrail, item: GuardItem, verdicts: Mapping[str, Verdict], step: Step | None, *, may_ask_again: bool
+) -> None:
+    """Stop, or wait for a person, if a verdict says so."""
     worst = max(verdicts.values(), key=lambda verdict: _SEVERITY.index(verdict.action), default=None)
     if worst is None:
         return
@@ -64,7 +72,11 @@ def _stop(guardrail: Guardrail, verdicts: Mapping[str, Verdict], *, may_ask_agai
     if worst.action is Action.BLOCK or (worst.action is Action.REASK and not may_ask_again):
         raise GuardrailBlocked(said)
     if worst.action is Action.REQUIRE_APPROVAL:
-        raise ApprovalRequired(said)
+        if step is None:
+            raise ApprovalRequired(said)
+        doubts = {at: one.reason for at, one in verdicts.items() if one.action is Action.REQUIRE_APPROVAL}
+        shown = {"guardrail": guardrail.name, "stage": str(item.stage), "doubts": doubts, "value": dict(item.value)}
+        await demand(step, Question(kind="approve", text=said, shown=shown), said)
     if worst.action is Action.REASK:
         raise AnswerRejected(said)
 

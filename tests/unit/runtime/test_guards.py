@@ -131,10 +131,17 @@ async def test_asking_again_ends_at_its_bound():
         assert "the node 'draft' was answered 3 times and turned down each time" in result.error.message
 
 
-async def test_a_guardrail_that_asks_for_a_person_stops_the_run():
+async def test_a_guardrail_that_asks_for_a_person_makes_the_run_wait_for_one():
     node = draft(guard_output=[Word(word="secret", action=Action.REQUIRE_APPROVAL)])
     async with app_for(line(("draft", node)), large=scripted("secret")) as app:
-        assert (await app.run("line", {"question": "q"})).status is RunStatus.NEEDS_REVIEW
+        assert (await app.run("line", {"question": "q"})).status is RunStatus.WAITING
+
+
+async def test_where_no_step_could_wait_a_guardrail_that_asks_for_a_person_stops_the_run():
+    guarded = line(("draft", draft()), guard_output=[Word(word="secret", action=Action.REQUIRE_APPROVAL)])
+    async with app_for(guarded, large=scripted("secret")) as app:
+        result = await app.run("line", {"question": "q"})
+        assert (result.status, result.error.type) == (RunStatus.NEEDS_REVIEW, "ApprovalRequired")
 
 
 async def test_what_a_run_returns_is_guarded_last():
