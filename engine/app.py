@@ -353,6 +353,7 @@ class App:
                 ledger=self.ledger,
                 clock=self.clock,
                 targets_of=lambda role: [ModelTarget(model, self._charges) for model in self.models_of(role)],
+                charges=self._charges,
                 breakers=Breakers(self.clock),
             )
         return self._runner

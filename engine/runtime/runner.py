@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 
 from engine.definition.guardrail import Stage
@@ -15,9 +14,11 @@ from engine.definition.policies import Budget
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy, VersionChanged
+from engine.models.charges import Charges
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
+from engine.runtime.apart import apart
 from engine.runtime.compile import COUNTS, CompiledWorkflow, compile_workflow, waiting_nodes
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
@@ -68,6 +69,7 @@ class Runner:
     ledger: Ledger
     clock: Clock
     targets_of: Callable[[str], Sequence[Target]]
+    charges: Charges
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
     _compiled: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
@@ -180,6 +182,7 @@ class Runner:
             breakers=self.breakers,
             cache=self.cache,
             targets_of=self.targets_of,
+            charges=self.charges,
             walk=self._walk,
             pause=GraphInterrupt,
             control_flow=(GraphBubbleUp,),
@@ -267,8 +270,10 @@ class Runner:
         workflow = run.workflow
         try:
             graph, scope = self._compile(workflow).graph, Scope(run=run, workflow=workflow, account=run.account)
-            async for _ in graph.astream(state, self._config(run), context=scope, durability="sync", stream_mode=[]):
-                pass  # nothing is streamed: what the run came to is in its last checkpoint
+            config = self._config(run)
+            with apart():
+                async for _ in graph.astream(state, config, context=scope, durability="sync", stream_mode=[]):
+                    pass  # nothing is streamed: what the run came to is in its last checkpoint
         except (EngineError, TimeoutError):
             raise
         except Exception as error:
@@ -294,11 +299,8 @@ class Runner:
         if version not in self._inner:
             self._inner[version] = compile_workflow(scope.workflow)
         config = {"recursion_limit": self._inner[version].max_steps}
-        around = var_child_runnable_config.set(None)  # a graph of its own, and not a part of the one around it
-        try:
+        with apart():
             return await self._inner[version].graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
-        finally:
-            var_child_runnable_config.reset(around)
 
     def _compile(self, workflow: Workflow) -> CompiledWorkflow:
         if workflow.version not in self._compiled:
