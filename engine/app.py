@@ -22,6 +22,7 @@ from engine.models.roles import BoundModel, Model, bind, role_from_environment
 from engine.ports import Clock, Indexer
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
+from engine.runtime.as_graph import as_graph
 from engine.runtime.clock import SystemClock
 from engine.runtime.events import Listener
 from engine.runtime.middleware.breaker import Breakers
@@ -296,6 +297,26 @@ class App:
                 return await self.run(workflow, given, **options)
 
         return asyncio.run(run())
+
+    def to_langgraph(self, workflow: str, checkpointer: Any = None) -> Any:
+        """Give a workflow as a compiled graph of LangGraph, to be called or to be a node of another graph.
+
+        Its input and output are the workflow's. Each call is a run of this app, with its ledger, guardrails and budget;
+        what happens in it is streamed as custom events. Where a person is asked, the graph interrupts with the
+        question, and goes on with what it is resumed with: True or False where yes or no is all, else the answer.
+
+        Args:
+            workflow: its name.
+            checkpointer: LangGraph's, for a graph that is called by itself; as a node it has that of the graph around.
+
+        Raises:
+            ConfigurationError: there is no such workflow.
+        """
+
+        async def run(name: str, given: Mapping[str, Any], run_id: str, listener: Listener) -> RunResult:
+            return await self.run(name, given, run_id=run_id, listener=listener)
+
+        return as_graph(self.workflow(workflow), run, self.questions, self.answer, checkpointer)
 
     def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
         """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""
