@@ -305,18 +305,12 @@ class App:
         what happens in it is streamed as custom events. Where a person is asked, the graph interrupts with the
         question, and goes on with what it is resumed with: True or False where yes or no is all, else the answer.
 
-        Args:
-            workflow: its name.
-            checkpointer: LangGraph's, for a graph that is called by itself; as a node it has that of the graph around.
+        As a node it has the checkpointer of the graph around it.
 
         Raises:
             ConfigurationError: there is no such workflow.
         """
-
-        async def run(name: str, given: Mapping[str, Any], run_id: str, listener: Listener) -> RunResult:
-            return await self.run(name, given, run_id=run_id, listener=listener)
-
-        return as_graph(self.workflow(workflow), run, self.questions, self.answer, checkpointer)
+        return as_graph(self.workflow(workflow), self.run, self.questions, self.answer, checkpointer)
 
     def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
         """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""

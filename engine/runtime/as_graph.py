@@ -12,14 +12,14 @@ from langgraph.types import Command, interrupt
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.records import QuestionRecord, RunStatus
-from engine.runtime.events import Event, Listener
+from engine.runtime.events import Event
 from engine.runtime.result import RunResult
 
 _RUN = "flow:run"
 _ASKED = "flow:asked"
 
-RunIt = Callable[[str, Mapping[str, Any], str, Listener], Awaitable[RunResult]]
-"""Runs a workflow by its name, from an input, under a run id, with a listener; or goes on with that run."""
+RunIt = Callable[..., Awaitable[RunResult]]
+"""Runs a workflow by its name, from an input, `run_id` and `listener`; or goes on with that run."""
 Questions = Callable[[str], Awaitable[list[QuestionRecord]]]
 Answering = Callable[..., Awaitable[Any]]
 
@@ -36,10 +36,11 @@ def as_graph(workflow: Workflow, run: RunIt, questions: Questions, answer: Answe
     async def run_workflow(state: dict[str, Any], runtime: Runtime[Any]) -> Command[Any]:
         run_id = state.get(_RUN) or _run_id(cast("Any", runtime.execution_info).task_id)
 
-        def tell(event: Event) -> None:
+        def hear(event: Event) -> None:
             runtime.stream_writer({"event": type(event).__name__, **asdict(event)})
 
-        result = await run(workflow.name, {name: state[name] for name in given if name in state}, run_id, tell)
+        entered = {name: state[name] for name in given if name in state}
+        result = await run(workflow.name, entered, run_id=run_id, listener=hear)
         if result.status is RunStatus.WAITING:
             asked = (await questions(run_id))[0]
             shown = {"run_id": run_id, "question": asked.question_id, "kind": asked.kind, "text": asked.text}
