@@ -305,8 +305,6 @@ class App:
         what happens in it is streamed as custom events. Where a person is asked, the graph interrupts with the
         question, and goes on with what it is resumed with: True or False where yes or no is all, else the answer.
 
-        As a node it has the checkpointer of the graph around it.
-
         Raises:
             ConfigurationError: there is no such workflow.
         """
