@@ -21,6 +21,8 @@ from engine.models.roles import BoundModel, Model, bind, role_from_environment
 from engine.ports import Clock, Indexer
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
+from engine.runtime.as_graph import as_graph
+from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
 from engine.runtime.events import Event, Listener
 from engine.runtime.middleware.breaker import Breakers
@@ -333,6 +335,18 @@ class App:
 
         return asyncio.run(run())
 
+    def to_langgraph(self, workflow: str, checkpointer: Any = None) -> Any:
+        """Give a workflow as a compiled graph of LangGraph, to be called or to be a node of another graph.
+
+        Its input and output are the workflow's. Each call is a run of this app, with its ledger, guardrails and budget;
+        what happens in it is streamed as custom events. Where a person is asked, the graph interrupts with the
+        question, and goes on with what it is resumed with: True or False where yes or no is all, else the answer.
+
+        Raises:
+            ConfigurationError: there is no such workflow.
+        """
+        return as_graph(self.workflow(workflow), self.run, self.questions, self.answer, checkpointer)
+
     def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
         """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""
         now = self.clock.now()
@@ -373,33 +387,13 @@ class App:
                 ledger=self.ledger,
                 clock=self.clock,
                 targets_of=lambda role: [ModelTarget(model, self._charges) for model in self.models_of(role)],
+                charges=self._charges,
                 breakers=Breakers(self.clock),
             )
         return self._runner
 
     def _bundle(self, workflow: Workflow, budget: Budget | None = None) -> dict[str, Any]:
-        """Name all that a run of the workflow stands on, models and prices included.
-
-        Raises:
-            ConfigurationError: a model cannot be made, or has no known price although the budget is in USD.
-        """
-        roles: dict[str, Any] = {}
-        for role in sorted({role for node in workflow.nodes.values() for role in node.roles}):
-            models = self.models_of(role)
-            roles[role] = [
-                {"provider": model.provider, "model": model.name, "params": {**model.params}} for model in models
-            ]
-            for model in models if (budget or workflow.budget).usd is not None else ():
-                if self._charges.dearest(model, 1, 1, self.clock.now()) is None:
-                    raise ConfigurationError(
-                        f"the price of {model.provider}:{model.name} (role {role!r}) is not known and the budget of "
-                        f"{workflow.name!r} is in USD: give Model(..., price=Price(input=..., output=...))"
-                    )
-        return {
-            "workflow_version": workflow.version,
-            "code": dict(workflow.code),
-            "models": roles,
-            "price_catalogue_id": self._charges.catalogue.catalogue_id,
-            "engine_version": engine_version(),
-            "git_commit": git_commit(),
-        }
+        in_usd = (budget or workflow.budget).usd is not None or any(
+            node.has_budget_in_usd for node in workflow.nodes.values()
+        )
+        return bundle_of(workflow, self.models_of, self._charges, self.clock.now(), in_usd=in_usd)

@@ -13,7 +13,8 @@ EngineError
     │   ├── RateLimited · Overloaded · CallTimeout · ConnectionFailed · MalformedOutput     (retryable)
     │   ├── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound
     │   └── ToolFailed
-    │       └── AnswerLost     a tool did its work and returned what cannot be kept
+    │       ├── AnswerLost     a tool did its work and returned what cannot be kept
+    │       └── BrokeOff       a runnable stopped halfway, and may have done some of its work
     ├── BreakerOpen            the target has failed too often lately
     ├── StepTimeout            the step passed its deadline
     ├── AnswerRejected         a schema or guardrail turned a model's answer down
@@ -184,6 +185,12 @@ class ToolFailed(CallError):
 
 class AnswerLost(ToolFailed):
     """A tool did its work and returned what cannot be kept."""
+
+    ambiguous = True
+
+
+class BrokeOff(ToolFailed):
+    """A runnable stopped halfway, and may have done some of its work."""
 
     ambiguous = True
 

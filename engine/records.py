@@ -135,6 +135,7 @@ class CallRecord:
         seq: the number of its beginning among the events of the run, and `end_seq` that of its end.
         status: in_flight while nobody knows the answer, unknown if nobody can; else ok, failed or cancelled.
         step_started_at: when the step first began; a step that runs again goes by the same time.
+        tool_name: the tool or runnable; for a model call, the runnable inside which the model was asked.
         diverged_from: the hash of the request that stood in the journal at this place and was another.
         resolution: how an unknown action was settled: by its probe, or by a person (done, retry).
     """

@@ -17,7 +17,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.state import State
 from engine.definition.tool import ToolSignature
-from engine.usage import Usage
+from engine.usage import Price, Usage
 
 Effect = Literal["read", "idempotent", "once"]
 """What a tool does to the world: nothing, the same however often it is called, or something each time."""
@@ -93,6 +93,22 @@ class StepContext(Protocol):
         Where nobody knows whether a tool that acts once has acted, `probe` is asked: a function that gets the
         idempotency key and gives the tool's answer, or None if it has not acted. `approval` is what a person is asked
         before the call: they see the tool and its arguments, and the run waits for them; a no raises `Refused`.
+        """
+        ...
+
+    async def call_runnable(
+        self,
+        runnable: Any,
+        value: Any,
+        *,
+        effect: Effect = "once",
+        max_tokens: int = 4096,
+        prices: Mapping[str, Price] | None = None,
+    ) -> Any:
+        """Call a LangChain Runnable, named by its import path, as a whole; the answer is JSON.
+
+        Each model that it asks is a call of its own, on the run's account: reserved with `max_tokens` where the model
+        does not say how long its answer may be, and charged by `prices` (by model name) or the catalogue.
         """
         ...
 
@@ -191,6 +207,11 @@ class Node(Component):
     def calls_per_visit(self) -> int:
         """The most calls that one run of the node makes, attempts not counted."""
         return 0
+
+    @property
+    def has_budget_in_usd(self) -> bool:
+        """Whether a workflow inside it has a budget in USD of its own."""
+        return False
 
     @property
     def model_calls(self) -> Sequence[CallBound]:

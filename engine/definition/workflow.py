@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, Self, cast
+from typing import Any, Protocol, Self, cast
 
 from pydantic import BaseModel, Field
 
@@ -18,6 +18,14 @@ from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
 from engine.errors import DefinitionError
+
+
+class GraphMaker(Protocol):
+    """What makes graphs of workflows: an App."""
+
+    def to_langgraph(self, workflow: str, checkpointer: Any = None) -> Any:
+        """Give the workflow of a name as a compiled graph."""
+        ...
 
 
 class Workflow(Frozen):
@@ -95,6 +103,10 @@ class Workflow(Frozen):
         if not isinstance(plain, dict):
             raise DefinitionError("the workflow", ["a JSON object is expected"])
         return cls(**cast("dict[str, Any]", plain))
+
+    def to_langgraph(self, app: "GraphMaker", checkpointer: Any = None) -> Any:
+        """Give the workflow as a compiled graph of LangGraph whose runs are an app's; see `App.to_langgraph`."""
+        return app.to_langgraph(self.name, checkpointer)
 
     def mermaid(self) -> str:
         """Draw the graph as a Mermaid flowchart."""

@@ -2,11 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from engine.definition.call_bound import CallBound
 from engine.models.prices import PriceCatalogue
-from engine.models.roles import BoundModel
-from engine.usage import Usage
+from engine.usage import Price, Usage
+
+
+class Priced(Protocol):
+    """What is known of a model that has a price."""
+
+    @property
+    def provider(self) -> str:
+        """Who runs it."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """How its provider calls it."""
+        ...
+
+    @property
+    def price(self) -> Price | None:
+        """A price that wins over the catalogue's."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +34,7 @@ class Charges:
 
     catalogue: PriceCatalogue
 
-    def dearest(self, model: BoundModel, read: int, written: int, at: datetime) -> int | None:
+    def dearest(self, model: Priced, read: int, written: int, at: datetime) -> int | None:
         """Give the most nano-USD that a request of so many tokens can cost; None if no price is known."""
         if model.price is None:
             return self.catalogue.upper_bound(model.provider, model.name, read, written, at)
@@ -23,14 +42,14 @@ class Charges:
         cached = Usage(input_tokens=read, cache_write_tokens=read, output_tokens=written)
         return max(model.price.cost(plain), model.price.cost(cached))
 
-    def cost(self, model: BoundModel, usage: Usage, at: datetime) -> tuple[int | None, str, str | None]:
+    def cost(self, model: Priced, usage: Usage, at: datetime) -> tuple[int | None, str, str | None]:
         """Give nano-USD (None if unknown), where the price is from, and the catalogue's id."""
         if model.price is not None:
             return model.price.cost(usage), "override", None
         priced = self.catalogue.price(model.provider, model.name, usage, at)
         return priced.nano_usd, priced.source, priced.catalogue_id
 
-    def worst_case(self, model: BoundModel, calls: CallBound, at: datetime) -> int | None:
+    def worst_case(self, model: Priced, calls: CallBound, at: datetime) -> int | None:
         """Give the most nano-USD of all calls that one node makes in a run.
 
         A request is as long as the node allows, else as the model can read; None if neither or no price is known.

@@ -64,6 +64,11 @@ class BoundModel:
             await self.connections.aclose()
 
 
+def provider_name(given: str) -> str:
+    """Give the one name of a provider that goes by several."""
+    return _ALIASES.get(given, given)
+
+
 def role_from_environment(role: str, environment: Mapping[str, str] = os.environ) -> Model | None:
     """Give the model that FLOWLEDGER_MODEL_<ROLE> names, if it is set.
 
@@ -101,7 +106,7 @@ def _bind_one(role: str, model: Model) -> BoundModel:
 
 def _bind_string(role: str, model: Model, spec: str) -> BoundModel:
     given, _, name = spec.partition(":")
-    provider = _ALIASES.get(given, given)
+    provider = provider_name(given)
     if provider not in _CLIENTS or not name:
         raise ConfigurationError(
             f"the model of the role {role!r} is {spec!r}: write provider:model, as in openai:gpt-5-mini; "

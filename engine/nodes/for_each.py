@@ -59,6 +59,11 @@ class ForEach(Node):
         return self.node.roles
 
     @property
+    def has_budget_in_usd(self) -> bool:
+        """Whether the inner node has."""
+        return self.node.has_budget_in_usd
+
+    @property
     def model_calls(self) -> Sequence[CallBound]:
         """What the inner node asks, for the most items."""
         return [call.inside(EACH, self.max_items * (1 + self.node.reasks)) for call in self.node.model_calls]

@@ -46,6 +46,12 @@ class Subflow(Node):
         return tuple(dict.fromkeys(role for node in self.workflow.nodes.values() for role in node.roles))
 
     @property
+    def has_budget_in_usd(self) -> bool:
+        """Whether it, or one inside it, has."""
+        inner = self.workflow
+        return inner.budget.usd is not None or any(node.has_budget_in_usd for node in inner.nodes.values())
+
+    @property
     def model_calls(self) -> Sequence[CallBound]:
         """The most that its nodes ask of models."""
         return [call.inside(self.workflow.name) for call in model_calls(self.workflow)]

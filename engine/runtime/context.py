@@ -18,14 +18,16 @@ from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
 from engine.payloads import digest
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
-from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL
+from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.model import ModelRequest, said
 from engine.runtime.targets.retriever import RetrieverTarget
+from engine.runtime.targets.runnable import RunnableTarget
 from engine.runtime.targets.tool import ToolTarget, as_json, idempotency_key
 from engine.runtime.telling import tell
+from engine.usage import Price
 
 
 async def _send(call: Call) -> Answer:
@@ -131,6 +133,26 @@ class Context:
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )
+        return answer.value
+
+    async def call_runnable(
+        self,
+        runnable: Any,
+        value: Any,
+        *,
+        effect: Effect = "once",
+        max_tokens: int = 4096,
+        prices: Mapping[str, Price] | None = None,
+    ) -> Any:
+        """Call a LangChain Runnable as a whole."""
+        path = str(runnable)
+        plain = as_json(value, f"the input of the runnable {path!r}")
+        target = RunnableTarget(
+            runnable=by_path(path), path=path, effect=effect, max_tokens=max_tokens, prices=prices or {}
+        )
+        details = {"effect": effect, IDEMPOTENCY_KEY: idempotency_key(self.run_id, path, plain)}
+        request = {"runnable": path, "input": plain}
+        answer = await self._call([target], RUNNABLE_CALL, path, request, plain, details=details)
         return answer.value
 
     async def retrieve(

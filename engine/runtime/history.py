@@ -7,7 +7,7 @@ from datetime import datetime
 from engine.records import CallRecord, StepRecord
 from engine.usage import Amount
 
-MODEL_CALL, TOOL_CALL, RETRIEVER_CALL = "chat", "execute_tool", "retrieval"
+MODEL_CALL, TOOL_CALL, RETRIEVER_CALL, RUNNABLE_CALL = "chat", "execute_tool", "retrieval", "invoke_workflow"
 """The operations of calls, as OpenTelemetry names them."""
 
 _TURNED_DOWN = frozenset({"AnswerRejected", "UpdateInvalid", "GuardrailBlocked"})
@@ -57,6 +57,8 @@ class RunJournal:
             journal._attempts[place] = max(call.attempt, journal._attempts.get(place, 0))
             if call.step_started_at is not None:
                 journal._began.setdefault(call.step_id, call.step_started_at)
+            if is_inside(call):
+                continue  # the runnable is answered as a whole, or runs again as a whole
             if call.status == "unknown" and call.tool_effect == "once":
                 journal._unknown.setdefault(request, []).append(call)
             elif call.status == "ok" and not (call.step_id in turned_down and _may_be_asked_again(call)):
@@ -108,6 +110,11 @@ class RunJournal:
     def began(self, step_id: str, now: datetime) -> datetime:
         """Say when a step first began: now, if nothing of it is recorded."""
         return self._began.get(step_id, now)
+
+
+def is_inside(call: CallRecord) -> bool:
+    """Say whether a model was asked by a runnable, and not by the node."""
+    return call.operation_name == MODEL_CALL and call.tool_name is not None
 
 
 def _may_be_asked_again(call: CallRecord) -> bool:

@@ -11,6 +11,7 @@ from engine.definition.node import Node
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
+from engine.models.charges import Charges
 from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
@@ -42,7 +43,7 @@ class Answer:
 
 
 class Target(Protocol):
-    """Where a call goes: a model, a tool or a retriever."""
+    """Where a call goes: a model, a tool, a retriever or a runnable."""
 
     @property
     def name(self) -> str:
@@ -97,6 +98,7 @@ class Run:
     breakers: Any
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
+    charges: Charges
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
     control_flow: tuple[type[BaseException], ...] = ()

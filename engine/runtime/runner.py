@@ -8,7 +8,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any, cast
 
-from langchain_core.runnables.config import var_child_runnable_config
 from langgraph.errors import GraphBubbleUp
 
 from engine.definition.guardrail import Stage
@@ -16,9 +15,11 @@ from engine.definition.policies import Budget
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy, VersionChanged
+from engine.models.charges import Charges
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
+from engine.runtime.apart import apart
 from engine.runtime.asking import withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
 from engine.runtime.early_ends import EarlyEnds
@@ -73,6 +74,7 @@ class Runner:
     ledger: Ledger
     clock: Clock
     targets_of: Callable[[str], Sequence[Target]]
+    charges: Charges
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
     _compiled: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
@@ -185,6 +187,7 @@ class Runner:
             breakers=self.breakers,
             cache=self.cache,
             targets_of=self.targets_of,
+            charges=self.charges,
             walk=self._walk,
             pause=Pause,
             control_flow=(GraphBubbleUp,),
@@ -274,14 +277,13 @@ class Runner:
         """Run the graph, from a state or from its checkpoint, and guard what it returns."""
         workflow = run.workflow
         try:
-            graph = self._compile(workflow).graph
+            graph, config = self._compile(workflow).graph, self._config(run)
             scope = Scope(run=run, workflow=workflow, account=run.account, ends=ends or EarlyEnds())
             is_over = False
             while not is_over:
-                async for _ in graph.astream(
-                    given, self._config(run), context=scope, durability="sync", stream_mode=[]
-                ):
-                    pass  # nothing is streamed: what the run came to is in its last checkpoint
+                with apart():
+                    async for _ in graph.astream(given, config, context=scope, durability="sync", stream_mode=[]):
+                        pass  # nothing is streamed: what the run came to is in its last checkpoint
                 given = wake(run.outbox.values, scope.waits)  # one that waited when an earlier process ended
                 is_over = given is None
         except (EngineError, TimeoutError):
@@ -309,11 +311,8 @@ class Runner:
         if version not in self._inner:
             self._inner[version] = compile_workflow(scope.workflow)
         config = {"recursion_limit": self._inner[version].max_steps}
-        around = var_child_runnable_config.set(None)  # a graph of its own, and not a part of the one around it
-        try:
+        with apart():
             return await self._inner[version].graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
-        finally:
-            var_child_runnable_config.reset(around)
 
     def _compile(self, workflow: Workflow) -> CompiledWorkflow:
         if workflow.version not in self._compiled:

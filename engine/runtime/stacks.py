@@ -41,3 +41,8 @@ CALL_STACK = (
     meter,  # writes the attempt down, before it is sent where it spends or acts: time, tokens, cost, error
     time_out,  # inside the meter, so that a time-out is an error with a duration
 )
+
+INSIDE_STACK = (  # for a model that a runnable asks by itself: it can be refused and counted, not asked anew
+    budget,
+    meter,
+)

@@ -42,7 +42,8 @@ async def _settled(call: Call, row: CallRecord) -> Answer | None:
     probe = call.details.get("probe")
     if probe is None:
         await _note(call, row)
-        raise EffectUnknown(_asks_for_a_person(call, row, "it has no probe that could tell"))
+        cause = f" ({row.error_message})" if row.error_message else ""
+        raise EffectUnknown(_asks_for_a_person(call, row, f"it has no probe that could tell{cause}"))
     try:
         async with asyncio.timeout(call.step.node.call_seconds):
             found = await _ask(probe, call.details["idempotency_key"])

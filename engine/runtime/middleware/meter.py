@@ -3,7 +3,7 @@
 import asyncio
 
 from engine.crash_points import reach
-from engine.errors import CallError
+from engine.errors import BudgetExceeded, CallError
 from engine.records import CallRecord
 from engine.runtime.history import MODEL_CALL
 from engine.runtime.run import Answer, Call, CallNext
@@ -38,7 +38,7 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
         raise
     except BaseException as error:
         cut = "unknown" if row.tool_effect == "once" else "cancelled"
-        row.status = cut if isinstance(error, asyncio.CancelledError) else "interrupted"
+        row.status = cut if isinstance(error, asyncio.CancelledError | BudgetExceeded) else "interrupted"
         _charge(call, row, usage=None, billed=True)
         raise
     finally:

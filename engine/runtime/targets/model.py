@@ -173,11 +173,11 @@ def _prepared(model: BoundModel, request: ModelRequest) -> tuple[Any, Sequence[B
 
 
 def _answer(message: AIMessage, request: ModelRequest, model: BoundModel) -> Answer:
-    finish = _finish_reason(message)
+    finish = finish_reason(message)
     _require_end(message, model)
     if finish == "content_filter":
         raise ContentFiltered(f"{model.provider}:{model.name} refused to answer this content")
-    usage = _usage(message)
+    usage = usage_of(message)
     reply = Reply(
         text=message.text,
         message=message,
@@ -197,17 +197,19 @@ def _answer(message: AIMessage, request: ModelRequest, model: BoundModel) -> Ans
 
 def _require_end(message: AIMessage, model: BoundModel) -> None:
     """A stream that is cut politely raises nothing; only the missing reason tells that it was not finished."""
-    if model.says_why_it_ended and _finish_reason(message) is None:
+    if model.says_why_it_ended and finish_reason(message) is None:
         raise MalformedOutput(f"{model.provider}:{model.name} broke off its answer without an end")
 
 
-def _finish_reason(message: AIMessage) -> str | None:
+def finish_reason(message: AIMessage) -> str | None:
+    """Say why an answer ended, in lower case; None if the model does not."""
     metadata = message.response_metadata
     found = metadata.get("finish_reason") or metadata.get("stop_reason") or metadata.get("done_reason")
     return None if found is None else str(found).lower()
 
 
-def _usage(message: AIMessage) -> Usage | None:
+def usage_of(message: AIMessage) -> Usage | None:
+    """Give the tokens of an answer as the provider counted them; None if it did not."""
     said = message.usage_metadata
     if said is None:
         return None
