@@ -30,6 +30,9 @@ def run(
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Who pays: kept with the run.")] = None,
     user: Annotated[str | None, typer.Option(help="Who asks: kept with the run.")] = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="The conversation that the run continues: it hears the turns before.")
+    ] = None,
     stream: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help="Show steps and text as they come; else on a terminal.")
     ] = None,
@@ -45,7 +48,8 @@ def run(
     given = input_of(loaded.workflow(workflow), values or [], input_file)
     shows = (sys.stderr.isatty() if stream is None else stream) and not as_json
     listening = Listening() if shows else None
-    work = _run(loaded, workflow, given, tenant, user, listening)
+    who = {"tenant": tenant, "user": user, "conversation_id": conversation}
+    work = _run(loaded, workflow, given, who, listening)
     report(work, heard=listening, as_json=as_json)
 
 
@@ -65,10 +69,10 @@ def report(work: Coroutine[Any, Any, RunResult], *, heard: Listening | None, as_
 
 
 async def _run(
-    app: App, workflow: str, given: Mapping[str, Any], tenant: str | None, user: str | None, listening: Listening | None
+    app: App, workflow: str, given: Mapping[str, Any], who: Mapping[str, str | None], listening: Listening | None
 ) -> RunResult:
     async with app:
-        return await app.run(workflow, given, tenant=tenant, user=user, listener=listening)
+        return await app.run(workflow, given, listener=listening, **who)
 
 
 def input_of(workflow: Workflow, values: Sequence[str], input_file: str | None) -> dict[str, Any]:

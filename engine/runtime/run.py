@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
+from engine.definition.conversation import Turn
 from engine.definition.graph import Route
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
@@ -79,6 +80,7 @@ class Run:
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
         questions: what was asked before this process took the run, by id.
+        turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
 
     record: RunRecord
@@ -102,6 +104,9 @@ class Run:
     failed_node: str | None = None
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
+    turns: dict[tuple[int, str | None], Sequence[Turn]] = field(
+        default_factory=dict[tuple[int, str | None], Sequence[Turn]]
+    )
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
