@@ -8,10 +8,10 @@ from sqlalchemy import func, select
 from engine.definition.context_policy import History
 from engine.definition.conversation import Conversation
 from engine.definition.workflow import Workflow
-from engine.errors import DefinitionError, RateLimited
+from engine.errors import ContextTooLong, DefinitionError, RateLimited
 from engine.nodes.generate import Generate
 from engine.store import tables
-from engine.testing import ScriptedModel
+from engine.testing import ScriptedModel, StillClock
 from tests.flows import app_for, line, scripted
 
 
@@ -47,7 +47,7 @@ async def test_only_the_newest_turns_that_fit_are_heard_and_the_rest_is_said_to_
         result = await talk(app, "a", "b", "c")
         assert heard(model) == ["b", "x", "c"]
     model = ScriptedModel(script=["word " * 20])
-    async with app_for(chat(History(max_tokens=60)), large=model) as app:
+    async with app_for(chat(History(max_tokens=50)), large=model) as app:
         result = await talk(app, "a", "b", "c", "d")
         (call,) = await app.ledger.calls(result.run_id)
         assert (await app.ledger.value(call.request_payload))["left_out"] == {"turns": 2}
@@ -64,8 +64,19 @@ async def test_another_tenant_conversation_or_failed_run_is_never_heard():
     assert heard(model) == ["mine"]
 
 
+async def test_a_run_that_goes_on_hears_what_had_been_said_when_it_began():
+    model, clock = ScriptedModel(script=["one", ContextTooLong("no"), "two", "three"]), StillClock()
+    async with app_for(chat(), clock=clock, large=model) as app:
+        await talk(app, "a")
+        failed = await app.run("line", {"question": "b"}, conversation_id="c")
+        clock.advance(60)
+        await talk(app, "c")
+        await app.resume(failed.run_id)
+    assert heard(model) == ["a", "one", "b"]
+
+
 async def test_older_turns_give_way_to_a_summary_that_later_runs_share():
-    model, small = ScriptedModel(script=["word " * 10]), scripted("they spoke")
+    model, small = ScriptedModel(script=["word " * 10]), ScriptedModel(script=["they spoke"])
     history = History(last=4, summarise="small")
     async with app_for(chat(history), large=model, small=small) as app:
         await talk(app, *"abcdef")
@@ -74,7 +85,7 @@ async def test_older_turns_give_way_to_a_summary_that_later_runs_share():
         assert [text for text in first[1:] if len(text) == 1] == ["d", "e", "f"]
         result = await talk(app, "g")
         assert heard(model)[0] == first[0]
-        assert len(small.chat.asked) == 1
+        assert len(small.asked) == 1
         (call,) = await app.ledger.calls(result.run_id)
         assert "summarised_through" in (await app.ledger.value(call.request_payload))["left_out"]
 
