@@ -156,7 +156,7 @@ class App:
             given: its input.
             tenant: who pays.
             user: who asks.
-            conversation_id: what the run belongs to.
+            conversation_id: the conversation that the run continues: it hears the turns that had ended when it began.
             listener: is told what happens while it happens.
             run_id: 32 hex digits of your own: asking again with the same id goes on with the run, or gives its result
                 where it succeeded, was blocked or was cancelled.

@@ -167,6 +167,13 @@ def unpack(sha256: str, read: Callable[[str], str]) -> Any:
     return _resolved(json.loads(read(sha256) if is_address(sha256) else sha256), read)
 
 
+def field_of(content: str, field: str) -> str | None:
+    """Give what stands for a field of an object, from the content of its payload; None if it has no such field."""
+    whole: Any = json.loads(content)
+    fields = cast("dict[str, Any]", whole.get(_LITERAL, whole)) if isinstance(whole, dict) else {}
+    return canonical(fields[field]) if field in fields else None
+
+
 def references_in(content: str) -> set[str]:
     """Give the addresses that the content of a payload refers to."""
     found: set[str] = set()

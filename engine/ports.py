@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from engine.definition.conversation import Conversation, Turn
 from engine.outbox import Outbox
 from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord
 
@@ -102,6 +103,18 @@ class Ledger(Protocol):
 
         Raises:
             StoreError: it is not there.
+        """
+        ...
+
+    async def turns(
+        self, run: RunRecord, conversation: Conversation, last: int, *, inside: str | None = None
+    ) -> Sequence[Turn]:
+        """Give the newest turns that the conversation of a run had when it began, the oldest first.
+
+        `inside` is the full name of a step: each turn tells what that step wrote in its run.
+
+        Raises:
+            StoreError: a text is not there any more.
         """
         ...
 

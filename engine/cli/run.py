@@ -39,6 +39,9 @@ def run(
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="Who pays: kept with the run.")] = None,
     user: Annotated[str | None, typer.Option(help="Who asks: kept with the run.")] = None,
+    conversation: Annotated[
+        str | None, typer.Option(help="The conversation that the run continues: it hears the turns before.")
+    ] = None,
     stream: Annotated[
         bool | None, typer.Option("--stream/--no-stream", help="Show steps and text as they come; else on a terminal.")
     ] = None,
@@ -55,7 +58,7 @@ def run(
     """
     loaded = load_app(app, database)
     given = input_of(loaded.workflow(workflow), values or [], input_file)
-    who = {"tenant": tenant, "user": user}
+    who = {"tenant": tenant, "user": user, "conversation_id": conversation}
     if events:
         _leave(_to_the_end(_print_events(loaded, workflow, given, who)))
         return

@@ -18,7 +18,7 @@ _NAME = re2.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 def faults_in(workflow: Shape) -> list[str]:
     """Give every fault of a workflow."""
     faults = [*_names(workflow), *workflow.graph.faults, *_edges(workflow)]
-    faults += [*branch_faults(workflow), *fork_faults(workflow), *_fields(workflow)]
+    faults += [*branch_faults(workflow), *fork_faults(workflow), *_fields(workflow), *_conversation(workflow)]
     if not faults:  # the shape of a graph says something only once its names are right
         faults = [*_fallbacks(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]
     return faults
@@ -63,6 +63,23 @@ def _fields(workflow: Shape) -> Iterable[str]:
                 yield (f"{name!r} writes {show(kind)} into {written!r}, which holds {show(fields[written].annotation)}")
         for fault in node.faults(workflow.state):
             yield f"{name!r}: {fault}"
+
+
+def _conversation(workflow: Shape) -> Iterable[str]:
+    conversation, fields = workflow.conversation, fields_of(workflow.state)
+    if conversation is None:
+        for name, node in workflow.nodes.items():
+            if node.hears_history:
+                yield (
+                    f"{name!r} has a history, and the workflow has no conversation to take it from: "
+                    "set conversation=Conversation(says=..., answers=...)"
+                )
+        return
+    for part, name in (("says", conversation.says), ("answers", conversation.answers)):
+        if name not in fields:
+            yield f"conversation {part} {name!r}, {no_field(workflow.state)}"
+    if conversation.answers in fields and conversation.answers not in (workflow.output or fields):
+        yield f"conversation answers {conversation.answers!r}, which a run does not return: add it to output"
 
 
 def _fallbacks(workflow: Shape) -> Iterable[str]:

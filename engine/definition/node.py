@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, SerializeAsAny
 
 from engine.definition.by_path import Component, Many
 from engine.definition.call_bound import CallBound
+from engine.definition.conversation import Turn
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Breaker, Cache, Retry
@@ -71,11 +72,20 @@ class StepContext(Protocol):
         prompt: Prompt | None = None,
         tools: Sequence[ToolSignature] = (),
         leaving_another: bool = False,
+        left_out: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Ask the model that plays a role; tokens are clamped to what the budget has left.
 
         `tools` are what the model may ask to be called; the reply's message says which. `leaving_another` refuses a
-        request that would not leave enough of the budget for another like it.
+        request that would not leave enough of the budget for another like it. `left_out` is JSON that the ledger keeps
+        with the request: what the model was not told.
+        """
+        ...
+
+    async def turns(self, last: int, *, inside: str | None = None) -> Sequence[Turn]:
+        """Give the newest turns that the conversation had when the run began, the oldest first.
+
+        `inside` names a step inside this one: each turn tells what that step wrote in its run.
         """
         ...
 
@@ -197,6 +207,11 @@ class Node(Component):
     def roles(self) -> tuple[str, ...]:
         """The model roles that the node asks."""
         return ()
+
+    @property
+    def hears_history(self) -> bool:
+        """Whether the node, or one inside it, reads the conversation that the run belongs to."""
+        return False
 
     @property
     def tool_name(self) -> str | None:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,10 +92,23 @@ def render(value: Any) -> str:
     if isinstance(value, list) and value:
         items = cast("list[Any]", value)
         if all(isinstance(item, Mapping) and "text" in item for item in items):
-            return "\n\n".join(_numbered(number, item) for number, item in enumerate(items, 1))
+            return numbered(items, range(len(items)))
         if all(isinstance(item, str) for item in items):
             return "\n".join(f"- {item}" for item in items)
     return json.dumps(value, ensure_ascii=False)
+
+
+def numbered(passages: Sequence[Mapping[str, Any]], shown: Container[int]) -> str:
+    """Show some of a list of passages, each under its place in the whole list from 1 on, and say where some are not."""
+    blocks: list[str] = []
+    for is_shown, some in groupby(range(len(passages)), lambda place: place in shown):
+        places = list(some)
+        if is_shown:
+            blocks += [_numbered(place + 1, passages[place]) for place in places]
+        else:
+            first, last = places[0] + 1, places[-1] + 1
+            blocks.append(f"[{first}] left out" if first == last else f"[{first}-{last}] left out")
+    return "\n\n".join(blocks)
 
 
 def _numbered(number: int, passage: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from engine.definition.conversation import Conversation
 from engine.definition.graph import Graph
 from engine.definition.node import Node
 from engine.definition.state import State
@@ -34,4 +35,9 @@ class Shape(Protocol):
     @property
     def output(self) -> Sequence[str] | None:
         """The fields that a run returns."""
+        ...
+
+    @property
+    def conversation(self) -> Conversation | None:
+        """Which fields make a turn."""
         ...

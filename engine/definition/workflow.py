@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from engine.definition import mermaid as drawing
 from engine.definition.by_path import CodePath, Frozen, Many, path_of, source_of
 from engine.definition.check import faults_in
+from engine.definition.conversation import Conversation
 from engine.definition.edges import AnyEdge
 from engine.definition.graph import Graph
 from engine.definition.guardrail import AnyGuardrail
@@ -47,6 +48,8 @@ class Workflow(Frozen):
     """The ways between them, from START to END."""
     output: Many[str] | None = None
     """The fields that a run returns; all of them if not given."""
+    conversation: Conversation | None = None
+    """Which fields make a turn, where runs with the same `conversation_id` are to hear one another."""
     budget: Budget = Field(default_factory=Budget)
     """The most that one run may spend."""
     guard_input: Many[AnyGuardrail] = ()

@@ -6,7 +6,7 @@ and needs no vocabulary. The two patterns look one byte ahead at the most and ar
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
@@ -28,6 +28,7 @@ _LIKELY = re.compile(
     rb"|[\xe1-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]|[\x80-\xff]|[\x00-\x08\x0b-\x1f\x7f]"
 )
 _PER_MESSAGE = 10  # role, separators, and what begins the answer
+_LIKELY_PER_MESSAGE = 4
 _TOOL_PREAMBLE = 600  # what providers put before a list of tools without saying so
 _IMAGE = 5_000  # no vendor counts more for one picture of the size it accepts
 
@@ -55,18 +56,23 @@ def bound_messages(messages: Sequence[BaseMessage], tools: Sequence[Any] | None 
         messages: what is sent; pictures count as 5,000 tokens, other attachments by their bytes.
         tools: what goes along as tools or output schemas: JSON Schema dicts, LangChain tools, pydantic models.
     """
-    total = _PER_MESSAGE + sum(_PER_MESSAGE + _bound_message(message) for message in messages)
+    total = _PER_MESSAGE + sum(_PER_MESSAGE + _count(message, count_bound) for message in messages)
     if tools:
         total += _TOOL_PREAMBLE + sum(count_bound(_as_json(_schema(tool))) + _PER_MESSAGE for tool in tools)
     return total
 
 
-def _bound_message(message: BaseMessage) -> int:
-    total = count_bound(message.name or "") + sum(_bound_block(block) for block in _blocks(message))
+def estimate_message(message: BaseMessage) -> int:
+    """Give the likely number of tokens of a message, with what stands around it; never above its part of the bound."""
+    return _LIKELY_PER_MESSAGE + _count(message, estimate)
+
+
+def _count(message: BaseMessage, count: Callable[[str], int]) -> int:
+    total = count(message.name or "") + sum(_count_block(block, count) for block in _blocks(message))
     if isinstance(message, AIMessage) and message.tool_calls:
-        total += sum(count_bound(_as_json(call)) for call in message.tool_calls)
+        total += sum(count(_as_json(call)) for call in message.tool_calls)
     if isinstance(message, ToolMessage):
-        total += count_bound(message.tool_call_id)
+        total += count(message.tool_call_id)
     return total
 
 
@@ -75,14 +81,14 @@ def _blocks(message: BaseMessage) -> list[str | dict[str, Any]]:
     return [content] if isinstance(content, str) else content
 
 
-def _bound_block(block: str | dict[str, Any]) -> int:
+def _count_block(block: str | dict[str, Any], count: Callable[[str], int]) -> int:
     if isinstance(block, str):
-        return count_bound(block)
+        return count(block)
     if block.get("type") in {"image", "image_url"}:
         return _IMAGE
     if block.get("type") == "text":
-        return count_bound(str(block.get("text", "")))
-    return count_bound(_as_json(block))
+        return count(str(block.get("text", "")))
+    return count(_as_json(block))
 
 
 def _schema(tool: Any) -> Any:

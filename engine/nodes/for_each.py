@@ -64,6 +64,11 @@ class ForEach(Node):
         return self.node.has_budget_in_usd
 
     @property
+    def hears_history(self) -> bool:
+        """Whether the inner node does."""
+        return self.node.hears_history
+
+    @property
     def model_calls(self) -> Sequence[CallBound]:
         """What the inner node asks, for the most items."""
         return [call.inside(EACH, self.max_items * (1 + self.node.reasks)) for call in self.node.model_calls]

@@ -1,18 +1,22 @@
 """Generate: ask a model for a text or for an object of a declared shape."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from langchain_core.messages import HumanMessage
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from engine.definition.by_path import Code, CodePath, faults_of
+from engine.definition.call_bound import CallBound
+from engine.definition.context_policy import History, Passages
 from engine.definition.guardrail import Stage
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
 from engine.errors import AnswerRejected
+from engine.nodes.history import Heard, heard_by
+from engine.nodes.relevance import shown_passages
 
 
 def _prompt(value: Any) -> Any:
@@ -44,13 +48,18 @@ class Generate(Node):
     """A pydantic model: the answer must be an object of this shape."""
     max_input_tokens: int | None = Field(default=None, ge=1)
     """The most tokens of one request; a longer one is refused before it is sent."""
+    history: History | None = None
+    """How much of the conversation stands before the last message."""
+    passages: Passages | None = None
+    """Which passages of a field the prompt shows; all of them if not given."""
     stream: bool = True
     """Whether a listener hears the text while it is written; held back until output guardrails have passed."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The placeholders of the prompt."""
-        return self.prompt.placeholders
+        """The placeholders of the prompt, and the query of the passages."""
+        query = self.passages.query if self.passages else None
+        return tuple(dict.fromkeys([*self.prompt.placeholders, *([query] if query else [])]))
 
     @property
     def writes(self) -> Mapping[str, Any]:
@@ -63,8 +72,20 @@ class Generate(Node):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The one role."""
-        return (self.model,)
+        """The one role, and the one that summarises."""
+        return tuple(dict.fromkeys([self.model, *(self.history.roles if self.history else ())]))
+
+    @property
+    def hears_history(self) -> bool:
+        """Whether it has a history."""
+        return self.history is not None
+
+    @property
+    def model_calls(self) -> Sequence[CallBound]:
+        """The one request, and the one for a summary."""
+        attempts, most = self.retry.attempts, self.max_input_tokens
+        own = CallBound("", self.model, attempts, self.max_tokens, most)
+        return [*(self.history.calls(attempts, most) if self.history else ()), own]
 
     @property
     def calls_per_visit(self) -> int:
@@ -88,11 +109,16 @@ class Generate(Node):
             ]
             if self.output is None:
                 faults.append("into names several fields, which needs an output model")
+        faults += self.history.faults(self.max_input_tokens) if self.history else []
+        faults += self.passages.faults(self.prompt.placeholders) if self.passages else []
         return faults
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask, and check the shape of the answer."""
-        messages = self.prompt.messages(inputs)
+        shown, left_out = self._shown(inputs)
+        messages = self.prompt.messages(shown)
+        heard = Heard() if self.history is None else await heard_by(self, self.history, self.max_input_tokens, ctx)
+        messages[-1:-1] = heard.messages
         messages += map(turned_down, ctx.feedback)
         model = self._model()
         reply = await ctx.generate(
@@ -103,6 +129,7 @@ class Generate(Node):
             output=model,
             stream=self.stream and model is None,
             prompt=self.prompt,
+            left_out={**left_out, **heard.left_out},
         )
         if model is None:
             return {str(self.into): reply.text}
@@ -110,6 +137,16 @@ class Generate(Node):
         if isinstance(self.into, str):
             return {self.into: given}
         return {target: given[name] for name, target in self.into.items()}
+
+    def _shown(self, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Give what the prompt is filled with, and what was left out of it."""
+        policy = self.passages
+        found = None if policy is None else inputs[policy.of]
+        if policy is None or not found:
+            return inputs, {}
+        query = None if policy.query is None else str(inputs[policy.query])
+        text, left_out = shown_passages(found, query, policy)
+        return {**inputs, policy.of: text}, left_out
 
     def _model(self) -> type[BaseModel] | None:
         return shape_of(self.output)

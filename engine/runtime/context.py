@@ -9,6 +9,7 @@ from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
 
 from engine.definition.by_path import by_path, path_of
+from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
@@ -76,6 +77,7 @@ class Context:
         prompt: Prompt | None = None,
         tools: Sequence[ToolSignature] = (),
         leaving_another: bool = False,
+        left_out: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Ask the model that plays a role."""
         request: dict[str, Any] = {"model": role, "messages": list(map(said, messages)), "max_tokens": max_tokens}
@@ -83,6 +85,8 @@ class Context:
             request["output"] = output.model_json_schema()
         if tools:
             request["tools"] = [tool.as_function() for tool in tools]
+        if left_out:
+            request["left_out"] = dict(left_out)
         step = self._step
         held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
         answer = await self._call(
@@ -105,6 +109,17 @@ class Context:
             },
         )
         return answer.value
+
+    async def turns(self, last: int, *, inside: str | None = None) -> Sequence[Turn]:
+        """Give the newest turns that the conversation had when the run began, the oldest first."""
+        run, step_name = self._step.run, None if inside is None else f"{self._step.name}/{inside}"
+        conversation = run.workflow.conversation
+        if conversation is None or run.record.conversation_id is None:
+            return ()
+        if (last, step_name) not in run.turns:
+            found = await run.ledger.turns(run.record, conversation, last, inside=step_name)
+            run.turns[last, step_name] = found
+        return run.turns[last, step_name]
 
     async def call_tool(
         self,

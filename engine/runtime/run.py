@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol
 
+from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
 from engine.definition.routes import Route
@@ -85,6 +86,7 @@ class Run:
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
         asked: the ids of those that this process had to ask and could not answer.
+        turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
 
     record: RunRecord
@@ -110,6 +112,9 @@ class Run:
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
     asked: set[str] = field(default_factory=set[str])
+    turns: dict[tuple[int, str | None], Sequence[Turn]] = field(
+        default_factory=dict[tuple[int, str | None], Sequence[Turn]]
+    )
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0

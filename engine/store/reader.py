@@ -60,22 +60,30 @@ class Reader:
 
 def contents_at(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
     """Give the content at addresses and at every address that these refer to."""
-    table = tables.payloads
     found: dict[str, str] = {}
     wanted = set(addresses)
     while wanted:
-        some = sorted(wanted)[:_AT_ONCE]
+        fresh = content_at(connection, wanted)
+        found |= fresh
+        wanted = {address for text in fresh.values() for address in references_in(text)} - found.keys()
+    return found
+
+
+def content_at(connection: Connection, addresses: Iterable[str]) -> dict[str, str]:
+    """Give the content at addresses, with references where they stand."""
+    table = tables.payloads
+    found: dict[str, str] = {}
+    wanted = sorted(set(addresses))
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
         query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(some))
-        fresh = {row.sha256: _plain(row.encoding, row.content) for row in connection.execute(query)}
-        for address in [one for one in some if one not in fresh]:  # it may be set aside, to be deleted or not
+        found |= {row.sha256: _plain(row.encoding, row.content) for row in connection.execute(query)}
+        for address in [one for one in some if one not in found]:  # it may be set aside, to be deleted or not
             aside = select(table.c.encoding, table.c.content).where(
                 table.c.sha256.startswith(f"{address}~", autoescape=True)
             )
             row = connection.execute(aside.limit(1)).first()
-            fresh |= {} if row is None else {address: _plain(row.encoding, row.content)}
-        found |= fresh
-        wanted -= set(some)
-        wanted |= {address for text in fresh.values() for address in references_in(text)} - found.keys()
+            found |= {} if row is None else {address: _plain(row.encoding, row.content)}
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from engine.definition.conversation import Conversation, Turn
 from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
@@ -19,6 +20,7 @@ from engine.store.database import Database
 from engine.store.lease import Lease
 from engine.store.reader import Reader, contents_at
 from engine.store.statements import FinishedRun, Kind, Row
+from engine.store.turns import turns_before
 from engine.store.writer import Writer
 
 KeepCheckpoints = Literal["unfinished", "all"]
@@ -195,9 +197,33 @@ class RunLedger:
         try:
             return unpack(name, contents.__getitem__)
         except KeyError as error:
-            raise StoreError(
-                f"the payload {error} is not in the database {self.database.safe_url}: restore it from a backup"
-            ) from error
+            raise self._lost(error) from error
+
+    async def turns(
+        self, run: RunRecord, conversation: Conversation, last: int, *, inside: str | None = None
+    ) -> list[Turn]:
+        """Give the newest turns that the conversation of a run had when it began, the oldest first.
+
+        Args:
+            run: the run; without a conversation it has no turns.
+            conversation: the fields that make a turn.
+            last: how many at the most.
+            inside: the full name of a step: each turn tells what that step wrote in its run.
+
+        Raises:
+            StoreError: a text is not there any more.
+        """
+        if run.conversation_id is None:
+            return []
+        try:
+            return await self._reader.read(lambda connection: turns_before(connection, run, conversation, last, inside))
+        except KeyError as error:
+            raise self._lost(error) from error
+
+    def _lost(self, address: KeyError) -> StoreError:
+        return StoreError(
+            f"the payload {address} is not in the database {self.database.safe_url}: restore it from a backup"
+        )
 
 
 def _ended(outbox: Outbox) -> Iterator[Kind]:

@@ -102,6 +102,14 @@ runs = _table(
     ("worker_id", "status"),
     key=("run_id",),
 )
+_IS_TURN = text("conversation_id IS NOT NULL")  # runs of no conversation pay nothing for it
+Index(
+    "ix_runs_conversation_id_ended_at",
+    runs.c.conversation_id,
+    runs.c.ended_at,
+    sqlite_where=_IS_TURN,
+    postgresql_where=_IS_TURN,
+)
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)

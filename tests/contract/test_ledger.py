@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from engine.definition.conversation import Conversation, Turn
 from engine.errors import InputError, StoreError
 from engine.outbox import Outbox
 from engine.payloads import pack, unpack
@@ -150,6 +151,32 @@ async def test_runs_are_found_by_what_is_asked(ledger):
     assert await ledger.runs(workflow="other", tenant="acme") == [failed]
     assert await ledger.runs(since=NOW + timedelta(seconds=1.5)) == [failed]
     assert len(await ledger.runs(limit=1)) == 1
+
+
+async def test_turns_are_what_had_ended_well_in_the_same_conversation_of_the_same_tenant(ledger):
+    said, payloads = pack({"question": "long " * 200, "other": 1})
+    talk = {"conversation_id": "c", "status": RunStatus.SUCCEEDED, "ended_at": NOW, "started_at": NOW}
+    turn = talk | {"input_payload": said, "output_payload": '{"answer":"short"}'}
+    others = [
+        {"tenant": "acme"},
+        {"workflow": "other"},
+        {"conversation_id": "d"},
+        {"status": RunStatus.FAILED},
+        {"ended_at": NOW + timedelta(seconds=5)},
+    ]
+    await ledger.commit([*payloads, run(1, **turn), run(2, **turn), run(3, **talk)])
+    await ledger.commit([run(number, **(turn | other)) for number, other in enumerate(others, 4)])
+    await ledger.commit([step(1, run_id=run(2).run_id, status="ok", node_name="a/b", update_payload='{"x":1}')])
+    now = run(20, conversation_id="c", started_at=NOW)
+    fields = Conversation(says="question", answers="answer")
+    found = await ledger.turns(now, fields, 9, inside="a/b")
+    assert found == [
+        Turn(run_id=run(1).run_id, says="long " * 200, answers="short"),
+        Turn(run_id=run(2).run_id, says="long " * 200, answers="short", wrote={"x": 1}),
+        Turn(run_id=run(3).run_id, says=None, answers=None),
+    ]
+    assert [one.run_id for one in await ledger.turns(now, fields, 1)] == [run(3).run_id]
+    assert await ledger.turns(run(20), fields, 9) == []
 
 
 async def test_an_id_may_be_short_if_it_fits_one_run(ledger):

@@ -1,4 +1,4 @@
-"""Steps inside steps, and questions to people."""
+"""Steps inside steps, questions to people, and conversations."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_IS_TURN = sa.text("conversation_id IS NOT NULL")
 _TIME = sa.DateTime(timezone=True)
 
 
@@ -34,4 +35,11 @@ def upgrade() -> None:
         sa.Column("answered_by", sa.String(), nullable=True),
         sa.Column("answered_at", _TIME, nullable=True),
         sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_runs_conversation_id_ended_at",
+        "runs",
+        ["conversation_id", "ended_at"],
+        sqlite_where=_IS_TURN,
+        postgresql_where=_IS_TURN,
     )
