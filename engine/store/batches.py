@@ -1,7 +1,7 @@
 """A batch becomes a transaction: runs begin, fences are checked, and what is left is written kind after kind."""
 
 import json
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LeaseLost
 from engine.records import PayloadRecord, Record, RunRecord
+from engine.store.one_statement import Composer, OneStatement, new_stream
 from engine.store.statements import ENDED, KINDS, FinishedRun, Kind, Row, cleaned, payload_row, prepared
 
 Stream = tuple[str, str]
@@ -21,7 +22,9 @@ _NAMED_SQLITE = "SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"
 _NAMED_POSTGRES = "SELECT * FROM unnest(%s::text[], %s::text[])"
 _MOST_REMEMBERED = 10_000  # streams
 _ROW_BYTES = 512  # about what a row holds
-_REPEATED = frozenset({Kind.RUN, Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
+_NUMBERED = frozenset({Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
+_FEW = 24  # rows that are written as one statement
+_OF_CHECKPOINT = frozenset({Kind.CHECKPOINT, Kind.WRITE, Kind.SPECIAL_WRITE})
 _ENDED = frozenset(
     {
         Kind.SUPERSEDED_CHECKPOINT,
@@ -52,7 +55,7 @@ class Submission:
     @property
     def is_idempotent(self) -> bool:
         """Whether writing it a second time changes nothing."""
-        return not any(KINDS.get(type(row)) in _REPEATED for row in self.rows)
+        return not any(KINDS.get(type(row)) in _NUMBERED or type(row) is RunRecord for row in self.rows)
 
 
 def size_of(rows: Sequence[Writable]) -> int:
@@ -71,6 +74,7 @@ class Batches:
         payload = self._prepared[Kind.PAYLOAD]
         self._makers[PayloadRecord] = lambda record: payload.of(payload_row(record))
         self._finished = self._prepared[Kind.FINISHED_RUN].maker(prefix=ENDED)
+        self._composer = Composer(self._prepared)
         self._is_sqlite = dialect.name == "sqlite"
         among = _OF_JSON_SQLITE if self._is_sqlite else _OF_JSON_POSTGRES
         lock = "" if self._is_sqlite else " ORDER BY run_id FOR SHARE"  # it must still hold when this commits
@@ -92,9 +96,37 @@ class Batches:
             runs = [self._makers[RunRecord](row) for one in batch for row in one.rows if type(row) is RunRecord]
             self._execute(cursor, Kind.RUN, runs, clean=clean)
             self._check_fences(cursor, batch)
-            groups = self._grouped(cursor, [one for one in batch if one.error is None])
+            valid = [one for one in batch if one.error is None]
+            groups = self._by_kind(valid, self._stream_numbers(cursor, valid))
             for kind in sorted(groups):
                 self._execute(cursor, kind, groups[kind], clean=clean)
+
+    def as_one(self, batch: Sequence[Submission]) -> OneStatement | None:
+        """Give a small batch as one statement; None on SQLite, and where its parts depend on one another."""
+        rows = [row for one in batch for row in one.rows]
+        if self._is_sqlite or not 0 < len(rows) <= _FEW or any(KINDS.get(type(row)) in _NUMBERED for row in rows):
+            return None
+        begun = {row.run_id for row in rows if type(row) is RunRecord}
+        fences = {one.fence for one in batch if one.fence is not None and one.fence[0] not in begun}
+        checkpoints = [row for row in rows if isinstance(row, Row)]
+        streams = {row.stream for row in checkpoints}
+        unknown = streams - self._numbers.keys()
+        free = any(one.fence is None and any(isinstance(row, Row) for row in one.rows) for one in batch)
+        twice = len({run_id for run_id, _ in fences}) < len(fences)
+        if free or twice or len(unknown) > 1 or _depends(checkpoints, unknown):
+            return None
+        numbers = {stream: self._numbers.get(stream, new_stream()) for stream in streams}
+        groups = self._by_kind(batch, numbers)
+        if begun:
+            groups[Kind.RUN] = [self._makers[RunRecord](row) for row in rows if type(row) is RunRecord]
+        return self._composer.compose(groups, dict(fences), next(iter(unknown), None))
+
+    def execute(self, connection: Connection, one: OneStatement) -> None:
+        """Write such a batch."""
+        with closing(connection.connection.cursor()) as cursor, self._as_ours(connection):
+            cursor.execute(one.sql, one.values)
+            _, number = cast("tuple[int, Any]", cursor.fetchone())
+        self._learnt = {} if one.begins is None else {one.begins: number}
 
     def committed(self, batch: Sequence[Submission]) -> None:
         """Remember the streams of the runs that were written; nobody else can end them while their fences hold."""
@@ -112,12 +144,17 @@ class Batches:
     @contextmanager
     def _driver(self, connection: Connection) -> Generator[Any]:
         """Give the driver's own cursor, in one round trip where it can; its errors are SQLAlchemy's, as everywhere."""
+        raw = connection.connection
+        at_once = nullcontext() if self._is_sqlite else cast("Any", raw.driver_connection).pipeline()
+        with self._as_ours(connection), at_once, closing(raw.cursor()) as cursor:
+            yield cursor
+
+    @contextmanager
+    def _as_ours(self, connection: Connection) -> Generator[None]:
         raw, dialect = connection.connection, connection.dialect
         errors: Any = dialect.loaded_dbapi.Error
-        at_once = nullcontext() if self._is_sqlite else cast("Any", raw.driver_connection).pipeline()
         try:
-            with at_once, closing(raw.cursor()) as cursor:
-                yield cursor
+            yield
         except errors as error:
             lost = dialect.is_disconnect(error, cast("Any", raw), None)
             raise DBAPIError.instance(
@@ -143,9 +180,8 @@ class Batches:
                     f"the run {one.fence[0]} has gone to another process: nothing more of it is written here"
                 )
 
-    def _grouped(self, cursor: Any, batch: Sequence[Submission]) -> Mapping[Kind, list[Sequence[Any]]]:
+    def _by_kind(self, batch: Sequence[Submission], numbers: Mapping[Stream, Any]) -> dict[Kind, list[Sequence[Any]]]:
         groups: dict[Kind, list[Sequence[Any]]] = {}
-        numbers = self._stream_numbers(cursor, batch)
         for one in batch:
             for row in one.rows:
                 record = type(row)
@@ -177,6 +213,19 @@ class Batches:
             found |= _numbered(cursor, self._streams, (_json({thread for thread, _ in ended}),))
         self._learnt = {stream: found[stream] for stream in fenced & found.keys()}
         return known | found
+
+
+def _depends(rows: Sequence[Row], unknown: Set[Stream]) -> bool:
+    """Say whether something is deleted that the same batch may write, or the end of a stream that nobody knows."""
+    written = {(row.stream, row.values["checkpoint_id"]) for row in rows if row.kind in _OF_CHECKPOINT}
+    filled = {row.stream for row in rows if row.kind not in _ENDED} | unknown
+    return any(
+        row.stream in unknown or (row.stream, row.values["of_checkpoint"]) in written
+        if "of_checkpoint" in row.values
+        else row.stream in filled
+        for row in rows
+        if row.kind in _ENDED
+    )
 
 
 def _numbered(cursor: Any, question: str, given: Sequence[Any]) -> dict[Stream, int]:

@@ -97,6 +97,7 @@ class Prepared:
         compiled = statement.compile(dialect=positional)
         self.sql = str(compiled)
         self.names: Sequence[str] = compiled.positiontup or ()
+        self.parts = _parts(self.sql)
         found = [compiled.binds[name].type.dialect_impl(positional).bind_processor(positional) for name in self.names]
         self._processors = [(place, make) for place, make in enumerate(found) if make is not None]
 
@@ -113,6 +114,13 @@ class Prepared:
         for place, make in self._processors:
             values[place] = make(values[place])
         return values
+
+
+def _parts(sql: str) -> tuple[str, Sequence[str], str]:
+    """Take an insertion apart: what comes before its values, a place for each of them, and what follows."""
+    head, values, rest = sql.partition(" VALUES (")
+    listed, _, tail = rest.partition(")")
+    return f"{head}{values[:-1]}", listed.split(", ") if listed else (), tail
 
 
 def prepared(dialect: Dialect) -> dict[Kind, Prepared]:

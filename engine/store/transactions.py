@@ -4,7 +4,7 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -32,7 +32,14 @@ class Transactions:
         self._connection: Connection | None = None
         self._waits: Iterator[float] | None = None  # what is left of the patience; None while all is well
 
-    def run(self, work: Callable[[Connection], Result], *, repeatable: bool, waits: bool = True) -> Result:
+    def run(
+        self,
+        work: Callable[[Connection], Result],
+        *,
+        repeatable: bool,
+        waits: bool = True,
+        is_one: bool = False,
+    ) -> Result:
         """Do some work in a transaction; where it was cut off, do it again.
 
         Args:
@@ -40,6 +47,7 @@ class Transactions:
             repeatable: whether committing it twice is the same as once. If not, a commit whose answer was lost is
                 asked about before the work is done again.
             waits: whether to wait for a database that is locked or away, and try again.
+            is_one: whether the work is one statement of PostgreSQL, which commits by itself.
 
         Raises:
             SQLAlchemyError: the database refused, or was away for too long.
@@ -53,6 +61,10 @@ class Transactions:
                     self._waits = None
                     return done[0]
                 done = None
+                if is_one:
+                    result = _in_one(connection, work)
+                    self._waits = None
+                    return result
                 with connection.begin() as transaction:
                     result = work(connection)
                     if asks:
@@ -88,6 +100,23 @@ class Transactions:
         if self._waits is None:
             self._waits = iter(_LOCKED_WAITS if self._database.is_sqlite else _LOST_WAITS)
         return next(self._waits, None)
+
+
+def _in_one(connection: Connection, work: Callable[[Connection], Result]) -> Result:
+    driver: Any = connection.connection.driver_connection
+    driver.autocommit = True
+    try:
+        reach("before commit")
+        result = work(connection)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            connection.invalidate(error)
+        raise
+    finally:
+        if not driver.closed:
+            driver.autocommit = False
+    reach("after commit")
+    return result
 
 
 def may_pass(error: DBAPIError) -> bool:

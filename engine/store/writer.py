@@ -184,6 +184,8 @@ class Writer:
 
     def _write(self, batch: Sequence[Submission]) -> None:
         """Write a batch as one transaction; if one row is refused, each submission alone."""
+        if self._write_as_one(batch):
+            return
         again = self._database.is_sqlite or all(one.is_idempotent for one in batch)
         try:
             try:
@@ -201,6 +203,20 @@ class Writer:
                 one.error = error
         else:
             self._batches.committed(batch)
+
+    def _write_as_one(self, batch: Sequence[Submission]) -> bool:
+        """Write a batch as one statement, where that can be; what goes wrong is found out by several."""
+        try:
+            one = self._batches.as_one(batch)
+            if one is None:
+                return False
+            self._transactions.run(
+                lambda connection: self._batches.execute(connection, one), repeatable=True, is_one=True
+            )
+        except Exception:  # which row it was, and whether it will do later, several statements find out
+            return False
+        self._batches.committed(batch)
+        return True
 
     def _perform(self, item: _Work) -> None:
         if not item.done.set_running_or_notify_cancel():

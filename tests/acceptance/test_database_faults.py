@@ -76,12 +76,43 @@ def at_every_begin(bad: str, good: str) -> Fault:
     return begin, end
 
 
+def a_standby(url: str, name: str) -> Fault:
+    """The server becomes one that only reads, for connections made from now on; those that there are, are cut."""
+    admin = Database.open(url.replace(name, "admin"))
+    only_reads = ["on"]
+
+    def cut() -> None:
+        kill = text("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = :name")
+        with admin.engine.connect() as connection:
+            connection.execute(kill, {"name": name}).all()
+
+    def begin(app: App) -> None:
+        @event.listens_for(app.ledger.database.engine, "connect")
+        def prepare(connection: Any, _: Any) -> None:
+            connection.autocommit = True
+            connection.execute(f"SET default_transaction_read_only = {only_reads[0]}")
+            connection.autocommit = False
+
+        cut()
+
+    def end() -> None:
+        if only_reads[0] == "on":
+            only_reads[0] = "off"
+            cut()
+            admin.close()
+
+    return begin, end
+
+
 @pytest.fixture
 def fault(request: pytest.FixtureRequest, file: Path) -> Iterator[tuple[str, Fault, str]]:
     """Give a database, what goes wrong with it, and what helps."""
     kind: str = request.param
     on_a_server = kind in ("PostgreSQL is locked", "a standby")
-    url = ready(request.getfixturevalue("postgres_url")) if on_a_server else f"sqlite:///{file}"
+    name = f"standby_{secrets.token_hex(4)}"
+    url = f"sqlite:///{file}"
+    if on_a_server:
+        url = f"{ready(request.getfixturevalue('postgres_url'))}&application_name={name}"
     faults = {
         "SQLite is locked": (lambda: held_by_another(url, "SELECT 1"), "another process holds it"),
         "the disk is full": (
@@ -93,7 +124,7 @@ def fault(request: pytest.FixtureRequest, file: Path) -> Iterator[tuple[str, Fau
             "see that the file and its folder may be written",
         ),
         "PostgreSQL is locked": (lambda: held_by_another(url, "LOCK TABLE runs, calls"), "another session holds it"),
-        "a standby": (lambda: at_every_begin("SET TRANSACTION READ ONLY", "SELECT 1"), "name the primary server"),
+        "a standby": (lambda: a_standby(url, name), "name the primary server"),
     }
     make, helps = faults[kind]
     begin, end = make()
