@@ -1,13 +1,15 @@
 """Agent: a model with tools in a loop, until it answers or hands over."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import re2
 from pydantic import Field
 
 from engine.definition.by_path import Code, Many
+from engine.definition.call_bound import CallBound
+from engine.definition.context_policy import History, Passages, ToolResults
 from engine.definition.fits import can_hold, show
 from engine.definition.guardrail import Stage
 from engine.definition.node import Node, Reply, StepContext, Update
@@ -17,6 +19,9 @@ from engine.nodes.agent_offer import Ending, Offer
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, messages_in
 from engine.nodes.generate import AnyPrompt, shape_of, validated
+from engine.nodes.history import Heard, heard_by
+from engine.nodes.relevance import with_shown_passages
+from engine.nodes.trimming import fit_tool_results
 
 _NAME = re2.compile(r"[A-Za-z0-9_-]{1,48}")
 _NO_ROUNDS = "You have no rounds left: call no more tools, and give your final answer now, from what you know."
@@ -53,6 +58,12 @@ class Agent(Node):
     messages: str | None = None
     """A field with the conversation so far, a list of `{role, content}`; it stands between the system's part and the
     task, whose text may then be empty."""
+    history: History | None = None
+    """What it hears of the conversation that the run belongs to, before all else but the system's part."""
+    passages: Passages | None = None
+    """What it hears of the passages in a field that the prompt names; all of them if not given."""
+    tool_results: ToolResults = ToolResults(each_tokens=4_000)
+    """How much of what its tools answered it hears; the ledger has the whole."""
     transcript_into: str | None = None
     """A field for what was said in this visit, in the same form; one that appends makes a conversation."""
     handoffs: Mapping[str, str] = Field(default_factory=dict)
@@ -66,8 +77,9 @@ class Agent(Node):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The placeholders of the prompt, and the conversation so far."""
-        return tuple(dict.fromkeys([*self.prompt.placeholders, *([self.messages] if self.messages else [])]))
+        """The placeholders of the prompt, the query of the passages, and the conversation so far."""
+        more = [self.messages, self.passages.query if self.passages else None]
+        return tuple(dict.fromkeys([*self.prompt.placeholders, *(name for name in more if name)]))
 
     @property
     def writes(self) -> Mapping[str, Any]:
@@ -88,8 +100,20 @@ class Agent(Node):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The one role."""
-        return (self.model,)
+        """The one role, and the one that summarises."""
+        return tuple(dict.fromkeys([self.model, *(self.history.roles if self.history else ())]))
+
+    @property
+    def hears_history(self) -> bool:
+        """Whether it has a history."""
+        return self.history is not None
+
+    @property
+    def model_calls(self) -> Sequence[CallBound]:
+        """A request a round and one for the answer, and the one for a summary."""
+        attempts, most = self.retry.attempts, self.max_input_tokens
+        own = CallBound("", self.model, attempts * self.calls_per_visit, self.max_tokens, most)
+        return [*(self.history.calls(attempts, most) if self.history else ()), own]
 
     @property
     def calls_per_visit(self) -> int:
@@ -116,6 +140,9 @@ class Agent(Node):
         if history is not None and not can_hold(history.annotation, list[dict[str, Any]]):
             held = show(history.annotation)
             faults.append(f"messages names {self.messages!r}, which holds {held} and not a list of messages")
+        faults += self.history.faults(self.max_input_tokens) if self.history else []
+        faults += self.passages.faults(self.prompt.placeholders) if self.passages else []
+        faults += self.tool_results.faults()
         if self.output is not None and shape is None:
             faults.append(f"its output {self.output} is not a pydantic model")
         if not isinstance(self.into, str):
@@ -134,8 +161,7 @@ class Agent(Node):
         """Go round until the model answers; an answer that is turned down goes on from where it was."""
         transcript: Transcript | None = ctx.kept.get("transcript")
         if transcript is None:
-            so_far = messages_in(self.messages, inputs[self.messages]) if self.messages else []
-            transcript = ctx.kept["transcript"] = Transcript.of(self.prompt.messages(inputs), so_far)
+            transcript = ctx.kept["transcript"] = await self._opening(inputs, ctx)
         transcript.hear(ctx.feedback)
         ending = await self._rounds(transcript, ctx)
         update: dict[str, Any] = {}
@@ -146,6 +172,15 @@ class Agent(Node):
         if self.handoff_into:
             update[self.handoff_into] = ending.handed_to
         return update
+
+    async def _opening(self, inputs: Mapping[str, Any], ctx: StepContext) -> Transcript:
+        """Begin with the prompt, behind what is heard of the conversation."""
+        shown, left_out = with_shown_passages(inputs, self.passages)
+        heard = Heard() if self.history is None else await heard_by(self, self.history, self.max_input_tokens, ctx)
+        so_far = messages_in(self.messages, inputs[self.messages]) if self.messages else []
+        transcript = Transcript.of(self.prompt.messages(shown), [*heard.messages, *so_far])
+        transcript.left_out = {**left_out, **heard.left_out}
+        return transcript
 
     def _fields(self, answer: Any) -> Update:
         if isinstance(self.into, str):
@@ -183,13 +218,15 @@ class Agent(Node):
         return Ending(answer=validated(shape, reply.data, reply.text))
 
     async def _ask(self, transcript: Transcript, ctx: StepContext, **more: Any) -> Reply:
+        messages, left_out = fit_tool_results(transcript.messages, self.tool_results)
         return await ctx.generate(
             self.model,
-            transcript.messages,
+            messages,
             max_tokens=self.max_tokens,
             max_input_tokens=self.max_input_tokens,
             prompt=self.prompt,
             stream=self.stream and self.output is None,
+            left_out={**transcript.left_out, **left_out},
             **more,
         )
 

@@ -29,6 +29,7 @@ class Transcript:
         rounds: requests made that could ask for tools.
         reasons: how many reasons for turning an answer down have been told.
         made: calls by tool.
+        left_out: what of the conversation and of passages the model does not hear, JSON.
     """
 
     messages: list[BaseMessage]
@@ -36,6 +37,7 @@ class Transcript:
     rounds: int = 0
     reasons: int = 0
     made: Counter[str] = field(default_factory=Counter[str])
+    left_out: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
     def of(cls, asked: Sequence[BaseMessage], so_far: Sequence[BaseMessage]) -> "Transcript":

@@ -16,7 +16,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
 from engine.errors import AnswerRejected
 from engine.nodes.history import Heard, heard_by
-from engine.nodes.relevance import shown_passages
+from engine.nodes.relevance import with_shown_passages
 
 
 def _prompt(value: Any) -> Any:
@@ -115,7 +115,7 @@ class Generate(Node):
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask, and check the shape of the answer."""
-        shown, left_out = self._shown(inputs)
+        shown, left_out = with_shown_passages(inputs, self.passages)
         messages = self.prompt.messages(shown)
         heard = Heard() if self.history is None else await heard_by(self, self.history, self.max_input_tokens, ctx)
         messages[-1:-1] = heard.messages
@@ -137,16 +137,6 @@ class Generate(Node):
         if isinstance(self.into, str):
             return {self.into: given}
         return {target: given[name] for name, target in self.into.items()}
-
-    def _shown(self, inputs: Mapping[str, Any]) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-        """Give what the prompt is filled with, and what was left out of it."""
-        policy = self.passages
-        found = None if policy is None else inputs[policy.of]
-        if policy is None or not found:
-            return inputs, {}
-        query = None if policy.query is None else str(inputs[policy.query])
-        text, left_out = shown_passages(found, query, policy)
-        return {**inputs, policy.of: text}, left_out
 
     def _model(self) -> type[BaseModel] | None:
         return shape_of(self.output)

@@ -87,3 +87,15 @@ def _by_relevance(passages: Sequence[Mapping[str, Any]], numbers: Sequence[int],
 
 def _id(passages: Sequence[Mapping[str, Any]], number: int) -> Any:
     return passages[number].get("id", number + 1)
+
+
+def with_shown_passages(
+    inputs: Mapping[str, Any], policy: Passages | None
+) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Give what a prompt is filled with under a policy for its passages, and what was left out of it."""
+    found = None if policy is None else inputs[policy.of]
+    if policy is None or not found:
+        return inputs, {}
+    query = None if policy.query is None else str(inputs[policy.query])
+    text, left_out = shown_passages(found, query, policy)
+    return {**inputs, policy.of: text}, left_out

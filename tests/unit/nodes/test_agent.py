@@ -505,3 +505,29 @@ async def test_a_model_that_calls_no_tools_is_named():
     async with App(workflows=[desk(agent())], models={"large": "embedded"}, database="sqlite:///:memory:") as app:
         result = await app.run("desk", {"question": "q"})
     assert "flowledger:extractive-1 cannot call tools: give its role a model that can" in result.error.message
+
+
+def long_page(topic: str) -> str:
+    """Look up a long page."""
+    return f"{topic} " * 20_000
+
+
+async def test_what_a_tool_answers_is_cut_for_the_model_and_kept_whole():
+    agent = Agent(
+        model="large",
+        prompt="{question}",
+        tools=[AgentTool(tool=long_page, effect="read")],
+        into="answer",
+        max_tokens=20,
+    )
+    model = scripted(asking_for(("long_page", {"topic": "tea"})), "done")
+    async with app_for(line(("agent", agent)), large=model) as app:
+        result = (await app.run("line", {"question": "?"})).raise_for_status()
+        first, tool, second = await app.ledger.calls(result.run_id)
+        assert await app.ledger.value(tool.response_payload) == "tea " * 20_000
+        request = await app.ledger.value(second.request_payload)
+        heard = request["messages"][-1]["content"]
+        assert heard.endswith("tokens in all]")
+        assert len(heard) < 25_000
+        assert request["left_out"] == {"tool_results_cut": 1}
+        assert first.request_hash != second.request_hash
