@@ -1,6 +1,8 @@
 """flowledger: agentic workflows with guardrails, budgets and a SQL ledger of every step."""
 
 from engine.app import App
+from engine.definition.context_policy import History, Passages, ToolResults
+from engine.definition.conversation import Conversation, Turn
 from engine.definition.edges import END, START, Branch, Chain, Parallel
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
 from engine.definition.node import Node, Reply, StepContext, Update
@@ -18,6 +20,7 @@ from engine.errors import (
     EngineError,
     GuardrailBlocked,
     InputError,
+    Refused,
     RunError,
     StoreError,
     ToolFailed,
@@ -28,6 +31,7 @@ from engine.nodes.agent import Agent
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.approve import Approve
 from engine.nodes.ask import Ask
+from engine.nodes.call_runnable import CallRunnable
 from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
 from engine.nodes.for_each import ForEach
@@ -69,11 +73,13 @@ __all__ = [
     "Cache",
     "CallError",
     "CallFinished",
+    "CallRunnable",
     "CallStarted",
     "CallTool",
     "Chain",
     "Compute",
     "ConfigurationError",
+    "Conversation",
     "CustomEvent",
     "Decision",
     "DefinitionError",
@@ -85,16 +91,19 @@ __all__ = [
     "GuardItem",
     "Guardrail",
     "GuardrailBlocked",
+    "History",
     "InputError",
     "MergeByKey",
     "Model",
     "Node",
     "Parallel",
     "Passage",
+    "Passages",
     "Price",
     "Prompt",
     "Question",
     "QuestionAsked",
+    "Refused",
     "Reply",
     "Retrieve",
     "Retrieved",
@@ -115,6 +124,8 @@ __all__ = [
     "TextDelta",
     "TextReset",
     "ToolFailed",
+    "ToolResults",
+    "Turn",
     "Update",
     "Usage",
     "Validate",

@@ -4,11 +4,12 @@ import engine
 
 FACE = """
     END START Action Agent AgentTool App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
-    CallFinished CallStarted CallTool Chain Compute ConfigurationError CustomEvent Decision DefinitionError
-    EngineError Event Extractive ForEach Generate GuardItem Guardrail GuardrailBlocked InputError MergeByKey
-    Model Node Parallel Passage Price Prompt Question QuestionAsked Reply Retrieve Retrieved Retry RunError
-    RunFinished RunResult RunStarted RunStatus Span Stage State StepContext StepFinished StepStarted StoreError
-    Subflow TextDelta TextReset ToolFailed Update Usage Validate Verdict Workflow
+    CallFinished CallRunnable CallStarted CallTool Chain Compute ConfigurationError Conversation CustomEvent
+    Decision DefinitionError EngineError Event Extractive ForEach Generate GuardItem Guardrail GuardrailBlocked
+    History InputError MergeByKey Model Node Parallel Passage Passages Price Prompt Question QuestionAsked
+    Refused Reply Retrieve Retrieved Retry RunError RunFinished RunResult RunStarted RunStatus Span Stage State
+    StepContext StepFinished StepStarted StoreError Subflow TextDelta TextReset ToolFailed ToolResults Turn
+    Update Usage Validate Verdict Workflow
 """.split()
 
 

@@ -1,6 +1,7 @@
 """What the README and the docs say is run: their commands, their code, and every option that there is."""
 
 import ast
+import importlib
 import json
 import os
 import re
@@ -13,6 +14,8 @@ import pytest
 import typer
 
 from engine.cli.main import cli
+from engine.testing import ScriptedModel, asking_for
+from tests.flows import app_for
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -53,8 +56,55 @@ def test_code_on_the_pages_is_python(page):
         ast.parse(code)
 
 
+AROUND_THE_TRIP = """
+from pydantic import BaseModel
+
+from engine import END, START, Agent, AgentTool, Chain, Compute, ForEach, Generate, State, Workflow
+
+
+class Trip(State):
+    wish: str
+    topics: list[str] = []
+    notes: list[str] = []
+    answer: str = ""
+
+
+class Topics(BaseModel):
+    topics: list[str]
+
+
+def note(topic: str) -> str:
+    return f"about {topic}"
+
+
+def search(query: str) -> str:
+    return f"found {query}"
+
+
+def book(name: str) -> str:
+    return f"booked {name}"
+
+
+researcher = Compute(function=note, into="note")
+"""
+
+
+async def test_the_larger_workflow_of_the_readme_waits_for_a_person_and_goes_on(tmp_path, monkeypatch):
+    (code,) = [code for code in blocks("python") if "ForEach(" in code]
+    (tmp_path / "readme_trip.py").write_text(AROUND_THE_TRIP + code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    trip = importlib.import_module("readme_trip").trip
+    script = [{"topics": ["sea", "sun"]}, asking_for(("book", {"name": "inn"})), "The inn is booked."]
+    async with app_for(trip, large=ScriptedModel(script=script)) as app:
+        waiting = await app.run("trip", {"wish": "a week off"})
+        assert [asked.text for asked in await app.questions(waiting.run_id)] == ["Book this?"]
+        await app.answer(waiting.run_id)
+        result = (await app.resume(waiting.run_id)).raise_for_status()
+    assert (result.output["notes"], result.output["answer"]) == (["about sea", "about sun"], "The inn is booked.")
+
+
 def test_the_workflow_of_the_readme_runs_as_it_stands(tmp_path):
-    workflow, *_ = [code for code in blocks("python") if "Workflow(" in code]
+    (workflow,) = [code for code in blocks("python") if "App(" in code]
     (tmp_path / "mine.py").write_text(workflow, encoding="utf-8")
     ran = subprocess.run(
         [sys.executable, "-m", "engine.cli.main", "run", "greet", "name=Ada", "--json", "--app", "mine:app"],
