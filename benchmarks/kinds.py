@@ -141,6 +141,14 @@ async def compare(runs: int, rounds: int) -> dict[str, dict[str, float]]:
     }
 
 
+def print_kinds(found: dict[str, dict[str, float]]) -> None:
+    """Print what was measured as a table."""
+    table = Table("", "CPU ms/visit", "median", "above Compute", title="a visit of each kind, 20 runs at a time")
+    for kind, row in found.items():
+        table.add_row(kind, *(f"{row[name]:.2f}" for name in ("cpu_ms", "cpu_ms_median", "above_compute_ms")))
+    Console().print(table)
+
+
 def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,11 +159,8 @@ def main() -> None:
     found = asyncio.run(compare(options.runs, options.rounds))
     if options.json:
         print(json.dumps(found))
-        return
-    table = Table("", "CPU ms/visit", "median", "above Compute", title="a visit of each kind, 20 runs at a time")
-    for kind, row in found.items():
-        table.add_row(kind, *(f"{row[name]:.2f}" for name in ("cpu_ms", "cpu_ms_median", "above_compute_ms")))
-    Console().print(table)
+    else:
+        print_kinds(found)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """CPU per run of a five-node workflow: bare LangGraph, LangGraph with AsyncSqliteSaver, and flowledger with its ledger.
 
 The three do the same work in the same process, interleaved round by round; the least of the rounds is shown, which is
-the steadiest figure on a shared machine.
+the steadiest figure on a shared machine. Then comes a visit of each kind of node, which `kinds.py` measures by itself.
 
     uv run python benchmarks/overhead.py --runs 200 --rounds 5
 """
@@ -128,8 +128,12 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = {f"{width} at a time": asyncio.run(compare(options.runs, options.rounds, width)) for width in (1, 50)}
+    from kinds import compare as compare_kinds  # it measures with what stands here
+    from kinds import print_kinds
+
+    kinds = asyncio.run(compare_kinds(max(options.runs // 2, 1), options.rounds))
     if options.json:
-        print(json.dumps(found))
+        print(json.dumps(found | {"kinds": kinds}))
         return
     for title, rows in found.items():
         table = Table("", "CPU ms/run", "median", "runs/s", "CPU ratio to bare", title=title)
@@ -143,6 +147,7 @@ def main() -> None:
                 f"{row['cpu_ms'] / bare:.2f}",
             )
         Console().print(table)
+    print_kinds(kinds)
 
 
 if __name__ == "__main__":
