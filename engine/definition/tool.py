@@ -28,6 +28,7 @@ class ToolSignature:
         required: the parameters without a default.
         returns: the declared type of its answer; Any is "not known".
         takes_idempotency_key: whether the engine hands it a key.
+        effect: what it does to the world, where its maker says so.
     """
 
     name: str
@@ -38,6 +39,15 @@ class ToolSignature:
     returns: Any
     takes_idempotency_key: bool
     _check: Callable[[dict[str, Any]], dict[str, Any]]
+    effect: str | None = None
+
+    def effect_faults(self, effect: str) -> list[str]:
+        """Compare its maker's effect with the one that a node declares."""
+        if self.effect in (None, effect):
+            return []
+        return [
+            f"the tool {self.name!r} is declared {self.effect!r} by its maker, and {effect!r} here: make them agree"
+        ]
 
     def as_function(self) -> dict[str, Any]:
         """Give the tool as models are told of it."""
@@ -132,6 +142,7 @@ def _of_langchain(tool: BaseTool) -> ToolSignature:
         returns=Any if tool.response_format == "content_and_artifact" else hints.get("return", Any),
         takes_idempotency_key=IDEMPOTENCY_KEY in hints,
         _check=check,
+        effect=getattr(tool, "effect", None),
     )
 
 

@@ -43,7 +43,7 @@ class AgentTool(Frozen):
     @property
     def faults(self) -> list[str]:
         """What is wrong with it, a sentence each."""
-        faults: list[str] = []
+        faults = self.signature.effect_faults(self.effect)
         if self.probe is not None and self.effect != "once":
             faults.append(
                 f"the tool {self.name!r} has a probe, which is for effect 'once', and its effect is {self.effect!r}: "

@@ -76,6 +76,7 @@ class CallTool(Node):
             f"the tool {signature.name!r} needs the parameter {name!r}: add it to args or constants"
             for name in sorted(signature.required - set(given))
         ]
+        faults += signature.effect_faults(self.effect)
         if self.probe is not None and self.effect != "once":
             faults.append(f"a probe is for tools with effect 'once', and this one's is {self.effect!r}: leave it out")
         if self.cache is not None and self.effect == "once":

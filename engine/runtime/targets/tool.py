@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.tools import BaseTool
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -82,7 +82,20 @@ async def _ask_langchain(tool: BaseTool, arguments: dict[str, Any]) -> Any:
     message = await tool.ainvoke({"type": "tool_call", "id": "call", "name": tool.name, "args": arguments})
     if message.status == "error":  # MCP tools report their errors as ordinary text
         raise ToolFailed(f"the tool {tool.name!r} answered with an error: {message.text}")
-    return message.content if message.artifact is None else {"content": message.content, "artifact": message.artifact}
+    content = _without_chance(message.content)
+    return content if message.artifact is None else {"content": content, "artifact": message.artifact}
+
+
+def _without_chance(content: Any) -> Any:
+    """Leave out the random ids that LangChain gives to blocks: the same answer must have the same hash."""
+    if not isinstance(content, list):
+        return content
+    return [
+        {key: value for key, value in block.items() if not (key == "id" and str(value).startswith("lc_"))}
+        if isinstance(block, dict)
+        else block
+        for block in cast("list[dict[str, Any] | str]", content)
+    ]
 
 
 def as_json(value: Any, name: str) -> Any:
