@@ -291,7 +291,7 @@ class Runner:
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
         if scope.waits:
-            run.is_waiting = True
+            run.is_waiting, run.waits_for = True, scope.waits_for
             return {}
         values = {**default_state(workflow.state), **run.outbox.values}
         returned = {name: values[name] for name in workflow.output or workflow.state.model_fields}
