@@ -1,11 +1,11 @@
 """The books: whether the ledger says what happened, agrees with itself, and stays within the budget."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from engine.chaos.facts import RunFacts, is_done
 from engine.chaos.repeats import matters
-from engine.records import CallRecord, RunRecord, RunStatus
+from engine.records import CallRecord, RunRecord, RunStatus, StepRecord
 from engine.runtime.history import MODEL_CALL
 from engine.usage import Limits, to_usd
 
@@ -54,18 +54,23 @@ def _against_the_witness(run: RunFacts) -> Iterator[str]:
 
 
 def _steps(run: RunFacts) -> Iterator[str]:
-    done = Counter((step.node_name, step.visit) for step in run.steps if is_done(step))
-    names: dict[tuple[str, int], set[str]] = {}
+    done: Counter[tuple[str, int, str]] = Counter()
+    ids: dict[tuple[str, int, str], set[str]] = {}
     attempts: dict[str, list[int]] = {}
     for step in run.steps:
-        names.setdefault((step.node_name, step.visit), set()).add(step.step_id)
+        inside = (
+            "" if step.parent_step_id is None else step.step_id
+        )  # those of other items have the same name and visit
+        place = (step.node_name, step.visit, inside)
+        done[place] += is_done(step)
+        ids.setdefault(place, set()).add(step.step_id)
         attempts.setdefault(step.step_id, []).append(step.attempt)
         if step.status == "running":
             yield f"the step {step.node_name} is still running"
-    for (node, visit), times in done.items():
+    for (node, visit, _), times in done.items():
         if times > 1:
             yield f"visit {visit} of {node} was finished {times} times"
-    for (node, visit), found in names.items():
+    for (node, visit, _), found in ids.items():
         if len(found) > 1:
             yield f"visit {visit} of {node} has {len(found)} step ids"
     for step_id, found in attempts.items():
@@ -113,8 +118,17 @@ def _end(run: RunFacts, record: RunRecord) -> Iterator[str]:
     for call in run.calls:
         if call.step_id not in known:
             yield f"call {call.call_id} of {call.node_name} belongs to no step"
-    if undone := sorted({step.node_name for step in run.steps if step.step_id not in done}):
+    own = [
+        step for step in run.steps if step.parent_step_id is None
+    ]  # what failed inside one that is done is its affair
+    if undone := sorted({step.node_name for step in own if step.step_id not in done | _lost(own)}):
         yield f"it has succeeded and never finished {', '.join(undone)}"
+
+
+def _lost(steps: Iterable[StepRecord]) -> set[str]:
+    """Give the steps that came to no end of their own: another way won, or their way failed at their side."""
+    last = {step.step_id: step for step in sorted(steps, key=lambda step: step.attempt)}
+    return {name for name, step in last.items() if step.status in ("cancelled", "waiting")}
 
 
 def is_cut(call: CallRecord) -> bool:

@@ -31,7 +31,7 @@ async def ask(step: Step, question: Question) -> Decision:
         run.write((asked,))
     if asked.status != "open":
         return await _decision(run, asked)
-    run.asked.add(question_id)
+    step.waits_for.add(question_id)
     raise run.pause()
 
 
@@ -49,7 +49,7 @@ async def demand(step: Step, question: Question, said: str) -> None:
 def withdraw(run: Run) -> None:
     """Take back the open questions that a run does not wait with any more, since it went another way."""
     for asked in run.questions.values():
-        if asked.status == "open" and not (run.is_waiting and asked.question_id in run.asked):
+        if asked.status == "open" and asked.question_id not in run.waits_for:
             asked.status = "withdrawn"
             run.write((asked,))
 

@@ -83,20 +83,22 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
 
     async def enter(state: Mapping[str, Any], runtime: Runtime[Scope]) -> Command[Any] | None:
         scope, counts = runtime.context, cast("Counts", state.get(COUNTS) or {})
-        if place.still_waits(counts) or (ways and place.has_ended(counts)):
+        waits, waited = f"{_WAITS}{name}", counts.get(f"{_WAITS}{name}", 0)
+        if place.still_waits(counts):
             return None
+        if ways and place.has_ended(counts):
+            return Command(update={COUNTS: {waits: -waited, **only_visited[COUNTS]}}) if waited else None
         if ways and has_ended(scope, place, counts):
             return Command(update=only_visited)
         task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
-        waits, waited = f"{_WAITS}{name}", counts.get(f"{_WAITS}{name}", 0)
         known = seen(state, races, fields) if races else state
         step = begin(scope, name, node, known, visit=number, way=way, fields=fields, task_id=task_id)
         step.gives_up_to = gives_up_to
         try:
             update = await (visit_in_way(step, place) if ways else visit(step))
         except Pause:
-            scope.waits.add(name)
+            scope.waits[name] = step.waits_for
             return Command(update={COUNTS: {waits: 1 - waited}})
         if update is None:
             return Command(update=only_visited)
@@ -114,10 +116,15 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
 
 
 def _no_longer_waiting(scope: Scope, place: Place, counted: Counts, counts: Counts) -> Counts:
-    """Have nobody wait in the ways that end with a step."""
+    """Have nobody wait in the ways that end with a step; a visit that waited there is over."""
     ended_now = {name for way in place.graph.ways if way.head in ended(counted) for name in way.nodes}
-    scope.waits -= ended_now
-    return {f"{_WAITS}{name}": -many for name in ended_now if (many := counts.get(f"{_WAITS}{name}", 0))}
+    over: dict[str, int] = {}
+    for name in ended_now:
+        if scope.waits.pop(name, None) is not None:  # one that is at work now counts its visit itself
+            over[f"visits:{name}"] = 1
+        if many := counts.get(f"{_WAITS}{name}", 0):
+            over[f"{_WAITS}{name}"] = -many
+    return over
 
 
 def wake(values: Mapping[str, Any], asleep: Collection[str] = ()) -> Command[Any] | None:

@@ -57,10 +57,11 @@ async def _visit_and_end(step: Step, place: Place) -> Update:
 
 
 async def _is_lost(step: Step, place: Place) -> bool:
-    """Say whether another way has won while this one waits for a person, once those at its side have come to rest."""
+    """Say whether the way ends while the step waits for a person, once those that may end it have come to rest."""
     ends = step.scope.ends
     rivals = {head for way in place.races for head in way.fork.targets if head != way.head}
-    if work := ends.at_work(rivals):
+    optional = {way.head for way in place.ways if way.is_optional}
+    if work := ends.at_work(rivals | optional):
         await asyncio.wait(work)
     return ends.has_ended(place.ways)
 

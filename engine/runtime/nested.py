@@ -21,7 +21,12 @@ async def visit_inside(
     """Run a node as a step inside another."""
     scope = _scope(parent, parent.scope.workflow, parent.scope.account)
     fields = plain_fields(node.writes)
-    return await visit(begin(scope, name, node, state, visit=1, way=None, fields=fields, item=item))
+    step = begin(scope, name, node, state, visit=1, way=None, fields=fields, item=item)
+    try:
+        return await visit(step)
+    except scope.run.control_flow:
+        parent.waits_for |= step.waits_for
+        raise
 
 
 async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -39,6 +44,7 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
         )
     values = await _in_time(scope, {**state, **entered})
     if scope.waits:
+        parent.waits_for |= scope.waits_for
         raise run.pause()
     returned = {name: values.get(name, state.get(name)) for name in workflow.output or workflow.state.model_fields}
     if workflow.guard_output:

@@ -1,6 +1,6 @@
 """A run goes on with the version and the models that it began with, unless somebody says otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from engine.definition.changes import changes
@@ -39,3 +39,16 @@ async def refuse_another_version(
         f"{'; '.join(found) or 'code or prompts that it names changed'}; "
         "`--accept-version` goes on with what stands there now"
     )
+
+
+def refuse_gone_nodes(run_id: str, names: Iterable[str], workflow: Workflow) -> None:
+    """Refuse to go on at nodes that are gone: LangGraph would end the workflow as if it had succeeded.
+
+    Raises:
+        VersionChanged: one of them is.
+    """
+    if gone := [name for name in names if name not in workflow.nodes]:
+        raise VersionChanged(
+            f"the run {run_id} waits at {', '.join(map(repr, gone))}, which {workflow.name!r} no longer has: "
+            "give the node its name back, or run the workflow anew"
+        )

@@ -85,7 +85,7 @@ class Run:
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
-        asked: the ids of those that this process had to ask and could not answer.
+        waits_for: the ids of those that it waits for now.
         turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
 
@@ -111,7 +111,7 @@ class Run:
     failed_node: str | None = None
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
-    asked: set[str] = field(default_factory=set[str])
+    waits_for: set[str] = field(default_factory=set[str])
     turns: dict[tuple[int, str | None], Sequence[Turn]] = field(
         default_factory=dict[tuple[int, str | None], Sequence[Turn]]
     )
@@ -191,7 +191,7 @@ class Scope:
         account: what they may spend; one of a sub-workflow draws from the one above.
         parent: the step inside which they run; None for the run's own.
         holds_back: whether guardrails further out have still to see what is written here.
-        waits: its nodes that wait for a person, in themselves or in a step inside them.
+        waits: its nodes that wait for a person, in themselves or in a step inside them, and the ids of the questions.
         ends: which ways of the graph ended early.
     """
 
@@ -200,8 +200,13 @@ class Scope:
     account: Account
     parent: "Step | None" = None
     holds_back: bool = False
-    waits: set[str] = field(default_factory=set[str])
+    waits: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     ends: EarlyEnds = field(default_factory=EarlyEnds)
+
+    @property
+    def waits_for(self) -> set[str]:
+        """The ids of the questions that its nodes wait for."""
+        return set[str]().union(*self.waits.values())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -220,6 +225,7 @@ class Step:
         kept: what its node keeps when it is asked again.
         has_said: whether a listener heard text of it.
         asked: how often it has asked a person the same, by digest.
+        waits_for: the ids of the questions that it, or a step inside it, waits for.
     """
 
     scope: Scope
@@ -242,6 +248,7 @@ class Step:
     draws: int = 0
     calls: int = 0
     asked: Counter[str] = field(default_factory=Counter[str])
+    waits_for: set[str] = field(default_factory=set[str])
     has_said: bool = False
 
     def say(self, call_id: str, text: str) -> None:

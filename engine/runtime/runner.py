@@ -14,7 +14,7 @@ from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
-from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy, VersionChanged
+from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy
 from engine.models.charges import Charges
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
@@ -28,6 +28,7 @@ from engine.runtime.history import RunJournal
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
+from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
 from engine.runtime.run import Run, Scope, Target
 from engine.runtime.tokens import COUNTS
@@ -291,7 +292,7 @@ class Runner:
         except Exception as error:
             raise NodeFailed(f"the graph stopped: {type(error).__name__}: {error}") from error
         if scope.waits:
-            run.is_waiting = True
+            run.is_waiting, run.waits_for = True, scope.waits_for
             return {}
         values = {**default_state(workflow.state), **run.outbox.values}
         returned = {name: values[name] for name in workflow.output or workflow.state.model_fields}
@@ -320,14 +321,9 @@ class Runner:
         return self._compiled[workflow.version]
 
     async def _see_to_next_nodes(self, workflow: Workflow, run_id: str) -> None:
-        """Refuse a run whose next node is gone: LangGraph would end it as if it had succeeded."""
+        """Refuse a run whose next node is gone."""
         found = await self.ledger.checkpoints.aget_tuple({"configurable": {"thread_id": run_id}})
-        gone = [name for name in next_nodes(found) if name not in workflow.nodes] if found else []
-        if gone:
-            raise VersionChanged(
-                f"the run {run_id} waits at {', '.join(map(repr, gone))}, which {workflow.name!r} no longer has: "
-                "give the node its name back, or run the workflow anew"
-            )
+        refuse_gone_nodes(run_id, next_nodes(found) if found else (), workflow)
 
     async def _finish(self, run: Run, began: int, output: Mapping[str, Any], error: EngineError | None) -> RunResult:
         record = run.record

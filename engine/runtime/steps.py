@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from engine.definition.edges import END
 from engine.definition.node import Node
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.records import StepRecord
+from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.run import Scope, Step
 from engine.usage import Amount
 
@@ -58,12 +60,18 @@ def begin(
 
 
 async def recall(step: Step) -> Mapping[str, Any] | None:
-    """Give what a step inside another wrote in an earlier process; None if it has to run."""
+    """Give what a step inside another wrote in an earlier process; None if it has to run.
+
+    Raises:
+        VersionChanged: the node that follows it is gone.
+    """
     done = step.run.journal.finished_step(step.record.step_id)
     if done is None or done.update_payload is None:
         return None
+    goto = tuple(done.goto.split(", ")) if done.goto else ()
+    refuse_gone_nodes(step.run.record.run_id, [name for name in goto if name != END], step.scope.workflow)
     step.scope.account.recount(step.run.journal.charged_inside(done.step_id))
-    step.goto = tuple(done.goto.split(", ")) if done.goto else ()
+    step.goto = goto
     step.record.fallback_to = done.fallback_to
     step.gives_up = gave_up(done, step.node)
     return await step.run.ledger.value(done.update_payload)

@@ -86,6 +86,19 @@ def test_a_run_whose_books_are_in_order_is_clean():
     assert Report(workflow="w", version="v", seed=0, runs=1, undisturbed=0, verdict=judge([], Limits())).is_clean
 
 
+def test_steps_inside_a_step_have_the_names_of_others():
+    items = [step("map/each", step_id=f"each-{item}", parent_step_id="map", item=item) for item in (0, 1)]
+    turns = [step("map/each/ask", step_id=f"ask-{item}", parent_step_id=f"each-{item}") for item in (0, 1)]
+    assert zeros(run(steps=[step("map"), *items, *turns])) == {}
+
+
+@pytest.mark.parametrize("ended", [{"status": "cancelled"}, {"status": "waiting"}, {"parent_step_id": "draft"}])
+def test_a_step_that_came_to_no_end_of_its_own_is_no_fault(ended):
+    lost = step("other", **({"status": "failed"} | ended))
+    assert zeros(run(steps=[step(), lost])) == {}
+    assert zeros(run(steps=[step(), step("other", status="failed")])) == {"ledger_mismatches": 1}
+
+
 def test_a_call_that_a_kill_cut_may_be_sent_again_and_is_counted_aside():
     first, second = cut(call("c1")), call("c2", attempt=2)
     verdict = judge([(run(first, second), Expected())], Limits())

@@ -32,12 +32,12 @@ class Outer(State):
     number: int = 0
 
 
-FAILS = {"left": 0}
+FAILS = {"left": 0, "at": 1}
 
 
 def turn(turns: int) -> dict[str, Any]:
     """Count to three, or break down."""
-    if turns == 1 and FAILS["left"]:
+    if turns == FAILS["at"] and FAILS["left"]:
         FAILS["left"] -= 1
         raise RuntimeError("broke down")
     return {"turns": turns + 1, "done": turns + 1 == 3}
@@ -79,7 +79,7 @@ async def test_its_steps_stand_under_its_own_and_its_state_is_its_own():
 
 
 async def test_a_run_that_goes_on_goes_on_inside_it_and_pays_nothing_twice():
-    FAILS["left"] = 1
+    FAILS.update(left=1, at=1)
     model = ScriptedModel(script=["one", "two", "three"])
     async with app_for(outer(inner(budget=Budget(calls=3))), large=model) as app:
         failed = await app.run("line", {})
@@ -88,8 +88,29 @@ async def test_a_run_that_goes_on_goes_on_inside_it_and_pays_nothing_twice():
         assert (result.output, len(model.asked), result.calls) == ({"report": "three"}, 3, 3)
 
 
+def named(name: str) -> Workflow:
+    """Give a sub-workflow whose second node has this name, and breaks down."""
+    ask = Generate(model="large", prompt="{topic}", into="text", max_tokens=5)
+    nodes = {"ask": ask, name: Compute(function=turn, into=("turns", "done"))}
+    return outer(inner(nodes=nodes, edges=[Chain(START, "ask", name, END)]))
+
+
+async def test_a_node_inside_that_is_gone_does_not_end_the_run_as_if_it_had_succeeded(tmp_path):
+    FAILS.update(left=1, at=0)
+    ways = {"database": f"sqlite:///{tmp_path}/runs.db", "large": scripted("text")}
+    async with app_for(named("turn"), **ways) as app:
+        run_id = (await app.run("line", {})).run_id
+        assert [step.node_name for step in await app.ledger.steps(run_id)] == ["sub", "sub/ask", "sub/turn"]
+    async with app_for(named("count"), **ways) as app:
+        failed = await app.resume(run_id, accept_version=True)
+        assert (failed.status, failed.error.type) == (RunStatus.FAILED, "VersionChanged")
+        assert "waits at 'turn', which 'inner' no longer has" in failed.error.message
+    async with app_for(named("turn"), **ways) as app:
+        assert (await app.resume(run_id, accept_version=True)).output == {"report": "text"}
+
+
 async def test_its_budget_is_its_own_and_what_it_spent_before_a_crash_counts():
-    FAILS["left"] = 1
+    FAILS.update(left=1, at=1)
     async with app_for(outer(inner(budget=Budget(calls=2))), large=scripted("text")) as app:
         failed = await app.run("line", {})
         ended = await app.resume(failed.run_id)

@@ -72,6 +72,20 @@ class TestOptionalWays:
         assert ("right", "failed") in steps
         assert result.steps == 7
 
+    @pytest.mark.parametrize("slow", ["left", "right", None])
+    async def test_a_step_that_waits_at_the_side_of_the_failure_waits_no_more(self, slow):
+        workflow = flow(
+            "plan docs web inner write",
+            self.fork,
+            Parallel("web", to=["left", "right"], join="inner"),
+            left=Do(says="left", waits=True, asks="large" if slow == "left" else None),
+            right=Do(says="right", fails=True, asks="large" if slow == "right" else None),
+        )
+        async with app_for(workflow, large=scripted("text")) as app, asyncio.timeout(10):
+            result = (await app.run("flow", GIVEN)).raise_for_status()
+            assert sorted(result.output["trail"]) == ["docs", "plan", "web", "write"]
+            assert "open" not in [asked.status for asked in await app.ledger.questions(result.run_id)]
+
     async def test_a_fork_in_a_loop_begins_anew_after_a_failure(self):
         workflow = flow(
             "plan docs web left inner",
@@ -215,6 +229,46 @@ class TestTheFirstWins:
             result, steps, output = await run(workflow, quick=scripted("soon"))
             assert (result.status, len(output["trail"])) == (RunStatus.SUCCEEDED, 3)
             assert (first, "waiting") in steps
+
+    def slow_to_win(self, **nodes: Do) -> Workflow:
+        branch = Branch("write", on="verdict", to={"bad": "plan", "good": END})
+        ways = (self.fork, Chain("docs", "docs-2", "docs-3"), branch)
+        given = {"web": Do(says="web", waits=True), "write": Do(says="write", good_at=1, max_visits=2)}
+        return flow("plan docs docs-2 docs-3", *ways, last=None, **(given | nodes))
+
+    async def test_what_a_way_asked_that_has_lost_is_not_open_while_the_run_waits_for_something_else(self):
+        asks_last = self.slow_to_win(write=Do(says="write", waits=True, good_at=1, max_visits=2))
+        inside = Subflow(workflow=asks_last, input={"start": "start"}, into={"trail": "trail"})
+        for workflow in (asks_last, line(("sub", inside), state=Trail, name="outer")):
+            async with app_for(workflow) as app:
+                waiting = await app.run(workflow.name, GIVEN)
+                assert [asked.node_name.split("/")[-1] for asked in await app.questions(waiting.run_id)] == ["write"]
+                await app.answer(waiting.run_id)
+                result = (await app.resume(waiting.run_id)).raise_for_status()
+                assert result.output["trail"] == ["plan", "docs", "docs-2", "docs-3", "write"]
+
+    async def test_each_turn_of_a_loop_asks_anew(self):
+        async with app_for(self.slow_to_win(write=Do(says="write", good_at=2, max_visits=2))) as app:
+            result = (await app.run("flow", GIVEN)).raise_for_status()
+            steps = await app.ledger.steps(result.run_id)
+            assert [(step.visit, step.status) for step in steps if step.node_name == "web"] == [
+                (1, "waiting"),
+                (2, "waiting"),
+            ]
+            assert [asked.status for asked in await app.ledger.questions(result.run_id)] == ["withdrawn"] * 2
+            assert result.steps == len(steps)
+
+    async def test_a_visit_that_lost_while_it_waited_counts_once(self):
+        both = {name: Do(says=name, waits=True, max_visits=2) for name in ("web", "docs")}
+        again = Branch("write", on="verdict", to={"bad": "plan", "good": END})
+        workflow = flow("plan", self.fork, again, write=Do(says="write", good_at=2, max_visits=2), last=None, **both)
+        async with app_for(workflow) as app:
+            result = await app.run("flow", GIVEN)
+            for _ in range(2):
+                asked = {question.node_name: question for question in await app.questions(result.run_id)}
+                await app.answer(result.run_id, question=asked["web"].question_id)
+                result = await app.resume(result.run_id)
+            assert result.raise_for_status().output["trail"] == ["plan", "web", "write"] * 2
 
     async def test_a_run_whose_ways_all_wait_goes_on_with_an_answer(self):
         both = {"web": Do(says="web", waits=True), "docs": Do(says="docs", waits=True)}
