@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from operator import is_
 from typing import Any, cast
+from zlib import crc32
 
 from engine.records import PayloadRecord
 
@@ -15,6 +16,8 @@ SHORT = 160
 """JSON of at most this many characters stands where it is named, in place of the address of a payload."""
 
 _MANY = 16  # a list of as many items is remembered, so that its growth is written and not the whole again
+_SEVERAL = 5  # a shared list of as many items is written in blocks
+_PER_BLOCK = 8  # items of a block, on average
 _DEEPEST = 64  # how often a list may be written as the growth of another, until it is written whole
 _MOST_REMEMBERED = 4096
 _REFERENCE, _GROWN, _LITERAL = "$payload", "$grown", "$literal"
@@ -41,6 +44,10 @@ def digest(value: Any) -> str:
 def pack(value: Any) -> tuple[str, list[PayloadRecord]]:
     """Give the address of a value and the payloads that hold it, what it refers to first."""
     return Packer().pack(value)
+
+
+class Shared(list[Any]):
+    """A list of what many lists hold: its longer items are stored once, and so are stretches of it that others have."""
 
 
 @dataclass(slots=True)
@@ -113,16 +120,20 @@ class Packer:
         if kind is str:
             return {_REFERENCE: self._text(value, fresh)} if len(value) > LONG and inside else value
         if kind is list or isinstance(value, list | tuple):
-            items = cast("list[Any]", value)
-            if len(items) >= _MANY:
-                whole = self._list(items, fresh)
-                return {_REFERENCE: self._give(canonical(whole), fresh)} if inside else whole
-            return [self._reduced(inner, fresh) for inner in items]
+            return self._items(cast("list[Any]", value), fresh, inside=inside)
         if kind is dict or isinstance(value, Mapping):
             fields = cast("Mapping[Any, Any]", value)
             plain = {key: self._reduced(inner, fresh) for key, inner in fields.items()}
             return {_LITERAL: plain} if _MARKS & plain.keys() else plain
         return value
+
+    def _items(self, items: list[Any], fresh: list[PayloadRecord], *, inside: bool) -> Any:
+        if type(items) is Shared and len(items) >= _SEVERAL:
+            return self._shared(items, fresh)
+        if len(items) >= _MANY:
+            whole = self._list(items, fresh)
+            return {_REFERENCE: self._give(canonical(whole), fresh)} if inside else whole
+        return [self._reduced(inner, fresh) for inner in items]
 
     def _text(self, text: str, fresh: list[PayloadRecord]) -> str:
         known = self._texts.get(id(text))
@@ -133,6 +144,19 @@ class Packer:
             self._texts.clear()
         self._texts[id(text)] = (text, address)  # the text is kept, so that its id stays its own
         return address
+
+    def _shared(self, items: list[Any], fresh: list[PayloadRecord]) -> Any:
+        """Write a list in blocks; an item ends one by what it is, so a list that begins elsewhere has the same ones."""
+        blocks: list[str] = []
+        block: list[Any] = []
+        for inner in items:
+            reduced = self._reduced(inner, fresh)
+            text = canonical(reduced)
+            block.append({_REFERENCE: self._give(text, fresh)} if len(text) > SHORT else reduced)
+            if crc32(text.encode(errors="surrogatepass")) % _PER_BLOCK == 0:
+                blocks.append(self._give(canonical(block), fresh))
+                block = []
+        return {_GROWN: blocks, "items": block} if blocks else block
 
     def _list(self, items: list[Any], fresh: list[PayloadRecord]) -> Any:
         before = self._lists.get(id(items[0]))
@@ -201,13 +225,20 @@ def _resolved(value: Any, read: Callable[[str], str]) -> Any:
 
 
 def _grown(fields: dict[str, Any], read: Callable[[str], str]) -> list[Any]:
-    """Put a list together from what it grew by, the latest first; a chain is a loop, not a recursion."""
+    """Put a list together from what it grew by, the latest first; a chain is a loop, not a recursion.
+
+    What it grew from is another list, by its address, or the blocks of a shared list.
+    """
     parts: list[list[Any]] = []
     here: Any = fields
     while isinstance(here, dict):
         link = cast("dict[str, Any]", here)
         parts.append(cast("list[Any]", _resolved(link["items"], read)))
-        here = json.loads(read(link[_GROWN]))
+        before: str | list[str] = link[_GROWN]
+        if isinstance(before, str):
+            here = json.loads(read(before))
+        else:
+            here = [item for block in before for item in json.loads(read(block))]
     whole: list[Any] = _resolved(here, read)
     for part in reversed(parts):
         whole.extend(part)

@@ -16,7 +16,7 @@ from engine.definition.passage import Retrieved
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
-from engine.payloads import digest
+from engine.payloads import Shared, digest
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
@@ -80,7 +80,7 @@ class Context:
         left_out: Mapping[str, Any] | None = None,
     ) -> Reply:
         """Ask the model that plays a role."""
-        request: dict[str, Any] = {"model": role, "messages": list(map(said, messages)), "max_tokens": max_tokens}
+        request: dict[str, Any] = {"model": role, "messages": Shared(map(said, messages)), "max_tokens": max_tokens}
         if output is not None:
             request["output"] = output.model_json_schema()
         if tools:

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import delete, insert, text, update
 
 from engine.outbox import Outbox
-from engine.payloads import Packer, pack
+from engine.payloads import Packer, Shared, pack
 from engine.records import RunRecord, RunStatus, WorkerRecord
 from engine.store import tables
 from engine.store.collection import mark, sweep
@@ -54,6 +54,18 @@ async def test_a_new_value_that_refers_to_an_old_payload_keeps_it(ledger):
     await ledger.commit([*more, run(1, RECENT, input_payload=address)])
     await sweep(ledger, marked)
     assert await ledger.value(address) == {"again": LONG}
+
+
+async def test_what_a_shared_list_holds_is_kept_as_long_as_one_request_needs_it(ledger):
+    said = [{"role": "human", "content": f"{number} " * size} for size in (900, 90, 9) for number in range(20)]
+    packer = Packer()
+    old, first = packer.pack({"messages": Shared(said[:40])})
+    new, second = packer.pack({"messages": Shared(said[20:])})
+    await ledger.commit([*first, *second, run(1, RECENT, input_payload=new)])
+    swept = await sweep(ledger, await mark(ledger))
+    assert swept.rows > 20  # what only the old request held
+    assert old not in await names(ledger)
+    assert await ledger.value(new) == {"messages": said[20:]}
 
 
 async def in_progress(ledger: SqlLedger, number: int) -> tuple[RunRecord, Outbox]:

@@ -11,6 +11,7 @@ from engine.definition.workflow import Workflow
 from engine.errors import ContextTooLong, DefinitionError, RateLimited
 from engine.nodes.generate import Generate
 from engine.store import tables
+from engine.store.reader import content_at
 from engine.testing import ScriptedModel, StillClock
 from tests.flows import app_for, line, scripted
 
@@ -108,6 +109,25 @@ async def test_what_fifty_turns_leave_grows_with_their_number():
 
     few, many = await size(25), await size(50)
     assert many < 2.5 * few
+
+
+@pytest.mark.parametrize("length", [300, 1_000])
+async def test_a_text_is_not_copied_into_the_requests_that_hear_it_later(length):
+    def text(name: str, number: int) -> str:
+        return f"{name} {number} ".ljust(length, "x")
+
+    def holding(connection: Any) -> int:
+        contents = content_at(connection, connection.execute(select(tables.payloads.c.sha256)).scalars())
+        return sum(text("answer", 0) in content for content in contents.values())
+
+    async with app_for(chat(), large=ScriptedModel(script=[text("answer", number) for number in range(30)])) as app:
+        await talk(app, *(text("question", number) for number in range(4)))
+        few = await app.ledger.read(holding)
+        await talk(app, *(text("question", number) for number in range(4, 18)))
+        assert await app.ledger.read(holding) <= few
+        (call,) = await app.ledger.calls((await talk(app, text("question", 18))).run_id)
+        request = await app.ledger.value(call.request_payload)
+    assert [message["content"] for message in request["messages"]][1::2] == [text("answer", n) for n in range(18)]
 
 
 def test_a_history_needs_a_conversation_and_one_of_fields_that_are_there():
