@@ -97,12 +97,14 @@ class StepContext(Protocol):
         effect: Effect = "once",
         probe: Any = None,
         approval: str | None = None,
+        wait_seconds: float | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
 
         Where nobody knows whether a tool that acts once has acted, `probe` is asked: a function that gets the
         idempotency key and gives the tool's answer, or None if it has not acted. `approval` is what a person is asked
-        before the call: they see the tool and its arguments, and the run waits for them; a no raises `Refused`.
+        before the call: they see the tool and its arguments, and the run waits for them, `wait_seconds` at the most; a
+        no, or no answer in time, raises `Refused`.
         """
         ...
 

@@ -8,11 +8,10 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, ToolMessage
 from pydantic import BaseModel
-from pydantic_core import to_jsonable_python
 
 from engine.definition.node import StepContext
 from engine.definition.tool import ToolSignature, signature_of_model
-from engine.errors import AnswerRejected, BreakerOpen, CallError
+from engine.errors import AnswerRejected, BreakerOpen, CallError, Refused
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, answer_to, readable
 from engine.nodes.generate import validated
@@ -118,17 +117,19 @@ class Offer:
             known = ", ".join(signature.name for signature in self.signatures)
             return answer_to(call, bounded(f"there is no tool {name!r}; there are {known}"), failed=True)
         try:
-            arguments = to_jsonable_python(tool.signature.check(call["args"]))
+            tool.signature.check(call["args"])
             if tool.max_calls is not None and transcript.made[name] >= tool.max_calls:
                 return answer_to(call, f"{name} has been called as often as it may be: go on without it", failed=True)
             transcript.made[name] += 1
-            if tool.approval:
-                decision = await ctx.ask(tool.question(ctx.node, arguments))
-                if not decision.agreed:
-                    why = f": {decision.reason}" if decision.reason else ""
-                    return answer_to(call, bounded(f"a person refused this call{why}"), failed=True)
-            answer = await ctx.call_tool(tool.tool, call["args"], effect=tool.effect, probe=tool.probe)
-        except (CallError, BreakerOpen) as error:
+            answer = await ctx.call_tool(
+                tool.tool,
+                call["args"],
+                effect=tool.effect,
+                probe=tool.probe,
+                approval=tool.asks(ctx.node),
+                wait_seconds=tool.wait_seconds,
+            )
+        except (CallError, BreakerOpen, Refused) as error:
             return answer_to(call, bounded(str(error)), failed=True)
         is_text = isinstance(answer, str) and answer.strip()
         return answer_to(call, answer if is_text else json.dumps(answer, ensure_ascii=False))

@@ -1,13 +1,9 @@
 """A tool as an agent has it: what it does to the world, whether a person is asked first, how often it may be called."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from pydantic import Field
 
 from engine.definition.by_path import Code, Frozen
 from engine.definition.node import Effect
-from engine.definition.question import Question
 from engine.definition.tool import ToolSignature, signature_of
 
 
@@ -53,11 +49,8 @@ class AgentTool(Frozen):
             faults.append(f"the tool {self.name!r} has wait_seconds and no approval to wait for: leave one out")
         return faults
 
-    def question(self, node: str, arguments: Mapping[str, Any]) -> Question:
-        """Give what a person is asked before a call; the answer is bound to just these arguments, which are JSON."""
-        return Question(
-            kind="approve",
-            text=self.approval if isinstance(self.approval, str) else f"May {node!r} call {self.name}?",
-            shown={"tool": self.name, "arguments": arguments},
-            seconds=self.wait_seconds,
-        )
+    def asks(self, node: str) -> str | None:
+        """Give what a person is asked before a call; None where nobody is."""
+        if not self.approval:
+            return None
+        return self.approval if isinstance(self.approval, str) else f"May {node!r} call {self.name}?"

@@ -129,6 +129,7 @@ class Context:
         effect: Effect = "once",
         probe: Any = None,
         approval: str | None = None,
+        wait_seconds: float | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool."""
         code = by_path(tool) if isinstance(tool, str) else tool
@@ -145,6 +146,7 @@ class Context:
                 "effect": effect,
                 "probe": by_path(probe) if isinstance(probe, str) else probe,
                 "approval": approval,
+                "wait_seconds": wait_seconds,
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )

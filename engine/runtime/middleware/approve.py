@@ -13,6 +13,7 @@ async def approve(call: Call, call_next: CallNext) -> Answer:
     """
     text = call.details.get("approval")
     if text is not None:
-        question = Question(kind="approve", text=text, shown=call.request)
+        seconds = call.details.get("wait_seconds")
+        question = Question(kind="approve", text=text, shown=call.request, seconds=seconds)
         await demand(call.step, question, f"{call.target.name} may not be called at {call.step.name!r}")
     return await call_next(call)

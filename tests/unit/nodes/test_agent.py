@@ -288,6 +288,19 @@ async def test_a_call_that_needs_approval_waits_and_the_others_are_made():
     assert len(role.model.asked) == 2, "the first round is answered from the journal"
 
 
+async def test_a_call_that_had_to_wait_is_its_first_attempt():
+    node, model = (
+        agreeing(),
+        scripted(asking_for(("refund", {"order": "A1", "amount": 5}), ("look_up", {"topic": "A1"})), "done"),
+    )
+    async with app_for(desk(node), large=model) as app:
+        result = await app.run("desk", {"question": "q"})
+        await app.answer(result.run_id)
+        result = (await app.resume(result.run_id)).raise_for_status()
+        calls = await app.ledger.calls(result.run_id)
+        assert {(call.attempt, call.diverged_from) for call in calls} == {(1, None)}
+
+
 async def test_a_refusal_is_told_to_the_model_with_its_reason():
     role = scripted(asking_for(REFUND_CALL), "I may not.")
     async with app_for(desk(agreeing()), large=role) as app:
@@ -296,7 +309,8 @@ async def test_a_refusal_is_told_to_the_model_with_its_reason():
         await app.answer(run_id, refuse=True, reason="too much")
         assert (await app.resume(run_id)).output["answer"] == "I may not."
     assert REFUNDED == []
-    assert told(role.model) == [("a person refused this call: too much", "error")]
+    refused = "the tool 'refund' may not be called at 'agent', and a person refused it: too much"
+    assert told(role.model) == [(refused, "error")]
 
 
 async def test_two_calls_that_need_approval_are_asked_about_together():
