@@ -125,8 +125,11 @@ class Batches:
         """Write such a batch."""
         with closing(connection.connection.cursor()) as cursor, self._as_ours(connection):
             cursor.execute(one.sql, one.values)
-            _, number = cast("tuple[int, Any]", cursor.fetchone())
-        self._learnt = {} if one.begins is None else {one.begins: number}
+            self.learn(one, cursor.fetchone())
+
+    def learn(self, one: OneStatement, row: Any) -> None:
+        """Take the number of a stream that began off the row that came back."""
+        self._learnt = {} if one.begins is None else {one.begins: row[1]}
 
     def committed(self, batch: Sequence[Submission]) -> None:
         """Remember the streams of the runs that were written; nobody else can end them while their fences hold."""

@@ -67,6 +67,11 @@ class Database:
             raise
         return database
 
+    @property
+    def lock_timeout_ms(self) -> int:
+        """How long PostgreSQL waits until another session lets go of its lock."""
+        return _lock_timeout_ms()
+
     def error(self, error: Exception) -> StoreError:
         """Say in a sentence what the database refused, and how to mend it."""
         cause = str(error.orig if isinstance(error, DBAPIError) and error.orig else error).strip()
@@ -106,6 +111,10 @@ _HINTS = {  # what the drivers say, and what helps
 }
 
 
+def _lock_timeout_ms() -> int:
+    return max(1, round(_BUSY_SECONDS * 1000))
+
+
 def _parse(url: str) -> URL:
     text = url if "://" in url or url.startswith("sqlite:") else f"sqlite:///{url}"
     try:
@@ -138,7 +147,7 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.autocommit = True  # one message, not three
-        connection.execute(f"SET lock_timeout = {max(1, round(_BUSY_SECONDS * 1000))}")
+        connection.execute(f"SET lock_timeout = {_lock_timeout_ms()}")
         connection.autocommit = False
 
     return engine

@@ -34,6 +34,7 @@ class SqlLedger(RunLedger):
     async def close(self) -> None:
         """Write what is queued and close the database."""
         try:
+            await self._writer.leave()
             await asyncio.to_thread(self._writer.close)
         finally:
             self.database.close()

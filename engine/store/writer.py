@@ -13,8 +13,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
 from engine.errors import EngineError, LeaseLost, StoreError
+from engine.records import RunRecord
 from engine.store.batches import Batches, Submission, Writable, size_of
 from engine.store.database import Database
+from engine.store.fast_lane import FastLane
+from engine.store.one_statement import OneStatement
 from engine.store.transactions import Transactions
 
 _MOST = 512  # submissions in one transaction
@@ -54,7 +57,11 @@ class Writer:
         self._database = database
         self._pulse = pulse
         self._queue: SimpleQueue[_Item] = SimpleQueue()
-        self._queued, self._is_closed, self._counting = 0, False, threading.Lock()
+        self._queued, self._pending, self._is_closed, self._counting = 0, 0, False, threading.Lock()
+        self._turn = threading.Lock()  # whoever writes has it: the thread, or a loop in the fast lane
+        self._fast_lane = FastLane(database)
+        self._fast: asyncio.Task[None] | None = None
+        self._returned: list[Submission] = []
         self._room: list[asyncio.Future[None]] = []
         self._lost: dict[tuple[str, int] | None, StoreError] = {}  # by fence: who takes a run over has lost nothing
         self._batches = Batches(database.engine.dialect)
@@ -65,7 +72,7 @@ class Writer:
     @property
     def is_idle(self) -> bool:
         """Whether everything that was queued is durable."""
-        return self._queued == 0
+        return self._pending == 0
 
     def submit(self, rows: Iterable[Writable], fence: tuple[str, int] | None = None) -> None:
         """Queue rows; returns at once. A failure shows at the next commit of the same run."""
@@ -82,7 +89,12 @@ class Writer:
         while (room := self._wait_for_room(loop)) is not None:
             await room
         done: asyncio.Future[None] = loop.create_future()
-        self._put(list(rows), fence, done)
+        submission = _submission(list(rows), fence, done)
+        one = self._taken_in_fast_lane(submission, loop)
+        if one is None:
+            self._enqueue(submission)
+        else:
+            self._fast = loop.create_task(self._write_fast(one, submission))
         await done
 
     def commit_now(self, rows: Iterable[Writable] = ()) -> None:
@@ -102,6 +114,12 @@ class Writer:
     def do_now(self, work: Callable[[Connection], Result]) -> Result:
         """Do the same from a thread that may wait."""
         return self._do(work).result()
+
+    async def leave(self) -> None:
+        """Have the loop give up what is its own; the last thing before the end, from the loop that used it."""
+        if self._fast is not None:
+            await asyncio.gather(self._fast, return_exceptions=True)
+        await self._fast_lane.close()
 
     def close(self) -> None:
         """Write what is queued, and end.
@@ -129,13 +147,54 @@ class Writer:
             return room
 
     def _put(self, rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> None:
-        self._enqueue(Submission(rows, fence, done, size_of(rows)))
+        self._enqueue(_submission(rows, fence, done))
+
+    def _taken_in_fast_lane(self, submission: Submission, loop: asyncio.AbstractEventLoop) -> OneStatement | None:
+        """Give a submission as a statement that its loop runs itself; None if anything is ahead of it.
+
+        It then has the turn, so whatever is queued meanwhile is written after it.
+        """
+        if not self._fast_lane.is_open(loop) or not self._turn.acquire(blocking=False):
+            return None
+        with self._counting:
+            is_first = self._pending == 0 and not (self._lost or self._is_closed or self._pulse_is_due())
+            self._pending += is_first
+        try:
+            one = self._batches.as_one([submission]) if is_first else None
+        except Exception:  # the thread finds out what is wrong with the rows
+            one = None
+        if one is None:
+            with self._counting:
+                self._pending -= is_first
+            self._turn.release()
+        return one
+
+    async def _write_fast(self, one: OneStatement, submission: Submission) -> None:
+        try:
+            self._batches.learn(one, await self._fast_lane.execute(one))
+        except BaseException as error:
+            with self._counting:
+                self._queued += submission.size
+            self._returned.append(submission)  # the thread writes it before all else
+            self._enqueue(Submission(()))
+            if not isinstance(error, Exception):
+                raise
+        else:
+            self._batches.committed([submission])
+            with self._counting:
+                self._pending -= 1
+            _resolve([submission])
+            if any(type(row) is RunRecord for row in submission.rows):
+                self._enqueue(Submission(()))  # the thread, which may have slept without runs, beats from now on
+        finally:
+            self._turn.release()
 
     def _enqueue(self, item: _Item) -> None:
         with self._counting:
             if self._is_closed and item is not None:
                 raise StoreError("the ledger is closed: nothing more is written")
             self._is_closed = item is None
+            self._pending += item is not None
             self._queued += item.size if isinstance(item, Submission) else 0
             self._queue.put(item)
 
@@ -145,12 +204,15 @@ class Writer:
             item = ahead.pop() if ahead else self._next()
             if item is None:
                 break
-            if isinstance(item, _Work):
-                self._perform(item)
-            else:
-                batch = self._gather(item, ahead)
-                self._write(batch)
-                self._wake(batch)
+            with self._turn:
+                batch, self._returned = self._returned, []
+                if isinstance(item, Submission):
+                    batch += self._gather(item, ahead)
+                if any(one.rows for one in batch):
+                    self._write(batch)
+                if isinstance(item, _Work):
+                    self._perform(item)
+            self._wake(batch)
         self._transactions.disconnect()
 
     def _next(self) -> _Item:
@@ -169,6 +231,10 @@ class Writer:
         with contextlib.suppress(Exception):  # a beat that was missed is made up by the next
             self._pulse.beat(self._transactions)
         return max(self._pulse.due_in() or 0.0, 0.0)
+
+    def _pulse_is_due(self) -> bool:
+        due = None if self._pulse is None else self._pulse.due_in()
+        return due is not None and due <= 0
 
     def _gather(self, first: Submission, ahead: list[_Item]) -> list[Submission]:
         """Give a batch; the item behind it that does not belong to it is put ahead of the queue."""
@@ -219,6 +285,13 @@ class Writer:
         return True
 
     def _perform(self, item: _Work) -> None:
+        try:
+            self._do_work(item)
+        finally:
+            with self._counting:
+                self._pending -= 1
+
+    def _do_work(self, item: _Work) -> None:
         if not item.done.set_running_or_notify_cancel():
             return  # nobody waits for it any more
         try:
@@ -232,12 +305,14 @@ class Writer:
         """Tell those who wait, a loop at a time; what nobody waits for and was lost is told to the run's next."""
         with self._counting:
             self._queued -= sum(one.size for one in batch)
+            self._pending -= len(batch)
             room, self._room = (self._room, []) if self._queued <= _FULL_BYTES else ([], self._room)
         loops: dict[asyncio.AbstractEventLoop, list[Submission]] = {}
         for one in batch:
             error = None if one.error is None else self._as_engine_error(one.error)
             if one.done is None:
-                if isinstance(error, StoreError) and not isinstance(error, LeaseLost):  # of that its next hears anyway
+                is_heard_anyway = isinstance(error, LeaseLost)  # by the run's next
+                if one.rows and isinstance(error, StoreError) and not is_heard_anyway:
                     self._lost.setdefault(one.fence, error)
                 continue
             lost = self._lost.pop(one.fence, None)
@@ -260,6 +335,10 @@ class Writer:
             said.__cause__ = error
             return said
         return StoreError(f"the ledger could not be written: {type(error).__name__}: {error}")
+
+
+def _submission(rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> Submission:
+    return Submission(rows, fence, done, size_of(rows))
 
 
 def _resolve(batch: Sequence[Submission]) -> None:
