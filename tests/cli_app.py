@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from engine.app import App
+from engine.definition.context_policy import History
+from engine.definition.conversation import Conversation
 from engine.definition.policies import Budget, Retry
 from engine.models.roles import Model
 from engine.nodes.ask import Ask as Asks
@@ -54,6 +56,7 @@ def sends(**fields: object) -> CallTool:
 
 
 SEND = "May this be sent?"
+TALK = Conversation(says="question", answers="answer")
 PASSED_ON = {"input": {"question": "question"}, "into": {"ticket": "ticket"}}
 
 app = App(
@@ -78,6 +81,15 @@ app = App(
         workflow("sends", sends()),
         workflow("asks", Asks(text="Which way?", shows=["question"], choices=["left", "right"], into="route")),
         workflow("sends-each", Subflow(workflow=workflow("inner", sends()), **PASSED_ON)),
+        workflow(
+            "talks",
+            Subflow(
+                workflow=workflow("inner", draft("good", history=History(max_tokens=40)), conversation=TALK),
+                input={"question": "question"},
+                into={"answer": "answer"},
+            ),
+            conversation=TALK,
+        ),
         line(("first", sends()), ("second", sends(into="answer")), name="sends-twice"),
     ],
     models={

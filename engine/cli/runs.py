@@ -79,6 +79,7 @@ def show(
             "calls": [asdict(call) for call in found.calls],
             "verdicts": [asdict(verdict) for verdict in found.verdicts],
             "questions": questions,
+            "left_out": found.left_out,
             "payloads": texts,
         }
         typer.echo(json.dumps(whole, default=str, ensure_ascii=False))

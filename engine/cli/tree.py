@@ -10,19 +10,25 @@ from rich.tree import Tree
 
 from engine.cli.render import money, shown_status, took
 from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord, VerdictRecord
+from engine.runtime.history import MODEL_CALL
 from engine.store.ledger import SqlLedger
 from engine.usage import to_usd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """All that the ledger has of a run."""
+    """All that the ledger has of a run.
+
+    Attributes:
+        left_out: what a model was not told, by the id of the call.
+    """
 
     run: RunRecord
     steps: Sequence[StepRecord]
     calls: Sequence[CallRecord]
     verdicts: Sequence[VerdictRecord]
     questions: Sequence[QuestionRecord]
+    left_out: Mapping[str, Mapping[str, Any]]
 
     @classmethod
     async def of(cls, ledger: SqlLedger, run: str) -> "Recorded":
@@ -32,12 +38,14 @@ class Recorded:
             InputError: there is no such run.
         """
         record = await ledger.run(run)
+        calls = await ledger.calls(record.run_id)
         return cls(
             run=record,
             steps=await ledger.steps(record.run_id),
-            calls=await ledger.calls(record.run_id),
+            calls=calls,
             verdicts=await ledger.verdicts(record.run_id),
             questions=await ledger.questions(record.run_id),
+            left_out=await ledger.left_out([call for call in calls if call.operation_name == MODEL_CALL]),
         )
 
 
@@ -60,7 +68,9 @@ def run_tree(recorded: Recorded, payloads: Mapping[str, str]) -> Tree:
         branch = place(step.parent_step_id, step.started_at).add(_step(step))
         drawn.setdefault(step.step_id, []).append((step.started_at, branch))
     for call in recorded.calls:
-        place(call.step_id, call.started_at).add(_call(call))
+        branch = place(call.step_id, call.started_at).add(_call(call))
+        if call.call_id in recorded.left_out:
+            branch.add(_left_out(recorded.left_out[call.call_id]))
     for verdict in recorded.verdicts:
         place(verdict.step_id, verdict.created_at).add(_verdict(verdict))
     for question in recorded.questions:
@@ -97,6 +107,15 @@ def _call(call: CallRecord) -> str:
         parts.append(money(to_usd(call.cost_nano_usd)))
     parts += [f"[red]{escape(call.error_message)}[/red]"] if call.error_message else []
     return "  ".join(parts)
+
+
+def _left_out(left_out: Mapping[str, Any]) -> str:
+    """Say what the model was not told: how many turns, which passages."""
+    parts = [
+        f"{name.replace('_', ' ')} {what if isinstance(what, str | int) else ', '.join(what)}"
+        for name, what in left_out.items()
+    ]
+    return f"[dim]left out[/dim]  {escape('  '.join(parts))}"
 
 
 def _verdict(verdict: VerdictRecord) -> str:

@@ -11,7 +11,7 @@ from engine.definition.conversation import Turn
 from engine.definition.node import Node, StepContext
 from engine.definition.policies import Cache
 from engine.definition.prompt import render
-from engine.errors import BudgetExceeded, RunError
+from engine.errors import BudgetExceeded
 from engine.models.tokens import estimate_message
 from engine.nodes.summarise import Summarise
 from engine.nodes.trimming import newest
@@ -103,6 +103,7 @@ async def _summarised(
         breaker=node.breaker,
         call_seconds=node.call_seconds,
         cache=Cache(),  # the node may come here again in the same run
+        fallback=ctx.node,  # it goes on without, also when it runs again: its request must be the same
     )
     inputs = {
         "summary": before.text,
@@ -111,10 +112,10 @@ async def _summarised(
     }
     try:
         made = await ctx.visit(SUMMARISE, step, inputs)
-    except RunError as error:
-        if error.recoverable or isinstance(error, BudgetExceeded):
-            return None
-        raise
+    except BudgetExceeded:
+        return None
+    if not made:
+        return None
     summary = _Summary(made["summary"], made["through"])
     room = _room(policy, summary)
     return summary if room is None or room >= 0 else None

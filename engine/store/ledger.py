@@ -20,7 +20,7 @@ from engine.records import (
 )
 from engine.store import tables
 from engine.store.hands import records_of
-from engine.store.reader import contents_at
+from engine.store.reader import contents_at, fields_at, values_at
 from engine.store.run_ledger import RunLedger
 
 _WHOLE_ID = 32  # hex digits
@@ -83,6 +83,14 @@ class SqlLedger(RunLedger):
         table = tables.calls
         order = (table.c.started_at, table.c.step_id, table.c.ordinal, table.c.attempt)
         return await self._all(CallRecord, select(table).where(table.c.run_id == run_id).order_by(*order))
+
+    async def left_out(self, calls: Sequence[CallRecord]) -> dict[str, Any]:
+        """Give what the requests of calls say that a model was not told, by the id of the call."""
+
+        def read(connection: Connection) -> list[Any]:
+            return values_at(connection, fields_at(connection, [(call.request_payload, "left_out") for call in calls]))
+
+        return {call.call_id: found for call, found in zip(calls, await self.read(read), strict=True) if found}
 
     async def verdicts(self, run_id: str) -> list[VerdictRecord]:
         """Give what guardrails said in a run, in order."""

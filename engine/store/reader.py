@@ -3,13 +3,13 @@
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.payloads import references_in
+from engine.payloads import addresses_in, field_of, is_address, references_in, unpack
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.transactions import may_pass
@@ -85,6 +85,22 @@ def content_at(connection: Connection, addresses: Iterable[str]) -> dict[str, st
             row = connection.execute(aside.limit(1)).first()
             found |= {} if row is None else {address: _plain(row.encoding, row.content)}
     return found
+
+
+def fields_at(connection: Connection, wanted: Sequence[tuple[str | None, str]]) -> list[str | None]:
+    """Give what stands for a field of each object that a column names; the rest of an object is not read."""
+    contents = content_at(connection, {name for name, _ in wanted if name is not None and is_address(name)})
+    return [None if name is None else field_of(contents.get(name, name), field) for name, field in wanted]
+
+
+def values_at(connection: Connection, names: Sequence[str | None]) -> list[Any]:
+    """Give the value of each name, None where there is none.
+
+    Raises:
+        KeyError: the content at this address is not there.
+    """
+    contents = contents_at(connection, {address for name in names for address in addresses_in(name)})
+    return [None if name is None else unpack(name, contents.__getitem__) for name in names]
 
 
 def _plain(encoding: str, content: bytes) -> str:

@@ -76,6 +76,18 @@ def test_the_input_may_come_from_a_file_or_from_standard_input(flowledger, tmp_p
     assert json.loads(flowledger("run", "say", "--input", "-", "--json").out)["output"]["question"] == "from outside"
 
 
+def test_a_run_goes_on_with_a_conversation_inside_its_sub_workflow_and_what_was_left_out_is_shown(flowledger):
+    for question in ("one " * 20, "two " * 20, "three"):
+        ran = flowledger("run", "talks", f"question={question}", "--conversation", "c", "--json")
+    run_id = json.loads(ran.out)["run_id"]
+    assert "left out  turns 1" in flowledger("show", run_id).out
+    whole = json.loads(flowledger("show", run_id, "--json").out)
+    assert whole["run"]["conversation_id"] == "c"
+    assert list(whole["left_out"].values()) == [{"turns": 1}]
+    other = json.loads(flowledger("run", "talks", "question=four", "--conversation", "d", "--json").out)["run_id"]
+    assert "left out" not in flowledger("show", other).out
+
+
 def test_runs_are_listed_and_shown(flowledger):
     run_id = json.loads(flowledger("run", "ask", "question=refunds", "--json").out)["run_id"]
     flowledger("run", "tool-raises", "question=q")

@@ -19,7 +19,7 @@ from pydantic_core import to_jsonable_python
 from engine.errors import BudgetExceeded, EngineError, NodeFailed
 from engine.models.roles import provider_name
 from engine.models.tokens import bound_messages
-from engine.payloads import digest
+from engine.payloads import Shared, digest
 from engine.records import CallRecord
 from engine.runtime.classify import as_call_error
 from engine.runtime.compose import compose
@@ -183,6 +183,7 @@ class ModelsInside(BaseCallbackHandler):
         outer.attempt += 1
         request: dict[str, Any] = {"model": model.model, "messages": list(map(said, messages)), "max_tokens": most}
         request = to_jsonable_python({**request, **({"tools": tools} if tools else {})}, fallback=str)
+        request["messages"] = Shared(request["messages"])
         return Call(
             step=outer.step,
             targets=[model],

@@ -1,5 +1,6 @@
 """Conversations: a run hears the turns before it, by policy, and the ledger keeps each text once."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import func, select
 
 from engine.definition.context_policy import History
 from engine.definition.conversation import Conversation
+from engine.definition.node import StepContext, Update
 from engine.definition.workflow import Workflow
 from engine.errors import ContextTooLong, DefinitionError, RateLimited
 from engine.nodes.generate import Generate
@@ -97,6 +99,44 @@ async def test_a_summary_that_fails_never_replaces_history(said):
     async with app_for(chat(History(last=2, summarise="small")), large=model, small=small) as app:
         await talk(app, *"abcd")
     assert heard(model) == ["b", "yes", "c", "yes", "d"]
+
+
+class Breaking(Generate):
+    """Break off after the answer, once."""
+
+    async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+        update = await super().run(inputs, ctx)
+        if inputs["question"] == "breaks" and not BROKE:
+            BROKE.append(True)
+            raise ValueError("broken")
+        return update
+
+
+BROKE: list[bool] = []
+
+
+async def test_a_summary_that_failed_is_not_tried_again_when_the_run_goes_on_so_that_no_answer_is_paid_twice():
+    BROKE.clear()
+    model, small = ScriptedModel(script=["yes"]), ScriptedModel(script=[*[RateLimited("later")] * 3, "they spoke"])
+    draft = Breaking(
+        model="large",
+        prompt="{question}",
+        into="answer",
+        max_tokens=50,
+        history=History(last=2, summarise="small"),
+    )
+    workflow = line(("draft", draft), conversation=Conversation(says="question", answers="answer"), output=["answer"])
+    async with app_for(workflow, large=model, small=small) as app:
+        await talk(app, *"abc")
+        failed = await app.run("line", {"question": "breaks"}, conversation_id="c")
+        assert failed.status == "failed"
+        asked = len(model.asked), len(small.asked)
+        (await app.resume(failed.run_id)).raise_for_status()
+        assert (len(model.asked), len(small.asked)) == asked
+        summary = next(step for step in await app.ledger.steps(failed.run_id) if step.node_name == "draft/summarise")
+        assert (summary.status, summary.error_type) == ("failed", "RateLimited")
+        await talk(app, "d")
+    assert heard(model)[0].endswith("they spoke")
 
 
 async def test_what_fifty_turns_leave_grows_with_their_number():
