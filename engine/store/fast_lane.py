@@ -39,17 +39,15 @@ class FastLane:
             reach("after commit")
             return row
         except BaseException:
-            await self._drop()
+            self._drop()
             raise
 
     async def close(self) -> None:
-        """Close the connection; a later statement opens another."""
-        if self._loop is not asyncio.get_running_loop():
-            return
-        if self._opening is not None:
+        """Close the connection, from whichever loop; a later statement opens another."""
+        if self._loop is asyncio.get_running_loop() and self._opening is not None:
             self._opening.cancel()
             await asyncio.gather(self._opening, return_exceptions=True)
-        await self._drop()
+        self._drop()
         self._loop = self._opening = None
 
     async def _open(self) -> None:
@@ -57,13 +55,17 @@ class FastLane:
 
         engine = self._database.engine
         places, names = engine.dialect.create_connect_args(engine.url)
+        bound = str(self._database.lock_timeout_ms)
         with contextlib.suppress(Error, OSError):  # the thread says what is wrong
             connection = await AsyncConnection.connect(*places, **names, autocommit=True)
-            bound = str(self._database.lock_timeout_ms)
-            await connection.execute("SELECT set_config('lock_timeout', %s, false)", (bound,))
+            try:
+                await connection.execute("SELECT set_config('lock_timeout', %s, false)", (bound,))
+            except BaseException:
+                await connection.close()
+                raise
             self._connection, self._cursor = connection, connection.cursor()
 
-    async def _drop(self) -> None:
-        connection, self._connection = self._connection, None
+    def _drop(self) -> None:
+        connection, self._connection, self._cursor = self._connection, None, None
         if connection is not None:
-            await connection.close()
+            connection.pgconn.finish()  # what its own `close` does, without a loop

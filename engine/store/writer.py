@@ -117,7 +117,7 @@ class Writer:
 
     async def leave(self) -> None:
         """Have the loop give up what is its own; the last thing before the end, from the loop that used it."""
-        if self._fast is not None:
+        if self._fast is not None and not self._fast.done():
             await asyncio.gather(self._fast, return_exceptions=True)
         await self._fast_lane.close()
 
