@@ -176,7 +176,7 @@ def test_an_interrupted_run_is_recorded_as_cancelled(tmp_path):
         assert running.stdout is not None
         assert running.stdout.readline() == "hanging\n"
         running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=30)
+        _, err = running.communicate(timeout=120)
     assert running.returncode == 130
     assert err == "flowledger: interrupted; the run is recorded as cancelled\n"
     with sqlite3.connect(tmp_path / "runs.db") as ledger:
