@@ -23,7 +23,7 @@ _NAMED_POSTGRES = "SELECT * FROM unnest(%s::text[], %s::text[])"
 _MOST_REMEMBERED = 10_000  # streams
 _ROW_BYTES = 512  # about what a row holds
 _NUMBERED = frozenset({Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
-_FEW = 24  # rows that are written as one statement
+_FEW = 8  # rows that are written as one statement; more make shapes that the server has not seen
 _OF_CHECKPOINT = frozenset({Kind.CHECKPOINT, Kind.WRITE, Kind.SPECIAL_WRITE})
 _ENDED = frozenset(
     {
