@@ -172,6 +172,7 @@ def test_an_interrupted_run_is_recorded_as_cancelled(tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - a shell may have it ignored
     ) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "hanging\n"
