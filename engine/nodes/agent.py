@@ -1,25 +1,22 @@
 """Agent: a model with tools in a loop, until it answers or hands over."""
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import re2
 from pydantic import Field
 
-from engine.definition.by_path import Code, Many
-from engine.definition.call_bound import CallBound
-from engine.definition.context_policy import History, Passages, ToolResults
+from engine.definition.by_path import Many
+from engine.definition.context_policy import ToolResults
 from engine.definition.fits import can_hold, show
-from engine.definition.guardrail import Stage
-from engine.definition.node import Node, Reply, StepContext, Update
+from engine.definition.node import Reply, StepContext, Update
 from engine.definition.state import State, fields_of
 from engine.errors import AnswerRejected, BudgetExceeded
 from engine.nodes.agent_offer import Ending, Offer
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, messages_in
-from engine.nodes.generate import AnyPrompt, shape_of, validated
-from engine.nodes.history import Heard, heard_by
+from engine.nodes.model_node import ModelNode, validated
 from engine.nodes.relevance import with_shown_passages
 from engine.nodes.trimming import fit_tool_results
 
@@ -29,7 +26,7 @@ _NO_BUDGET = "The budget is nearly used up: call no more tools, and give your fi
 _AS_OBJECT = "Give that answer as an object."
 
 
-class Agent(Node):
+class Agent(ModelNode):
     """Ask a model that may call tools, make the calls, tell it what came of them, and go on until it answers.
 
     Each request and each call is journaled and charged by itself: a visit that goes on after a crash is answered what
@@ -37,31 +34,13 @@ class Agent(Node):
     asked for its answer once more, without tools.
     """
 
-    output_stage: ClassVar[Stage] = Stage.MODEL_OUTPUT
-
-    model: str
-    """The role, not the vendor's name: the app says which model plays it."""
-    prompt: AnyPrompt
-    """The system's part and the task; its placeholders are fields that the node reads."""
     tools: Many[AgentTool] = ()
     """What the model may call."""
-    into: str | Mapping[str, str]
-    """The field for the answer; or, with `output`, the object's fields, each with the state field it goes to."""
     max_rounds: int = Field(default=8, ge=1)
     """The most requests that may ask for tools; one more asks for the answer."""
-    max_tokens: int = Field(ge=1)
-    """The most tokens of one request's answer."""
-    max_input_tokens: int | None = Field(default=None, ge=1)
-    """The most tokens of one request; a longer one is refused before it is sent."""
-    output: Code | None = None
-    """A pydantic model: the answer must be an object of this shape."""
     messages: str | None = None
     """A field with the conversation so far, a list of `{role, content}`; it stands between the system's part and the
     task, whose text may then be empty."""
-    history: History | None = None
-    """What it hears of the conversation that the run belongs to, before all else but the system's part."""
-    passages: Passages | None = None
-    """What it hears of the passages in a field that the prompt names; all of them if not given."""
     tool_results: ToolResults = ToolResults(each_tokens=4_000)
     """How much of what its tools answered it hears; the ledger has the whole."""
     transcript_into: str | None = None
@@ -72,25 +51,16 @@ class Agent(Node):
     """The field for the name of whom it handed over to, null if it answered; a Branch reads it."""
     at_once: int = Field(default=4, ge=1)
     """How many of the calls that one message asks for are in progress at the same time."""
-    stream: bool = True
-    """Whether a listener hears the text while it is written; held back until output guardrails have passed."""
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The placeholders of the prompt, the query of the passages, and the conversation so far."""
-        more = [self.messages, self.passages.query if self.passages else None]
-        return tuple(dict.fromkeys([*self.prompt.placeholders, *(name for name in more if name)]))
+        """What the prompt and the passages need, and the conversation so far."""
+        return tuple(dict.fromkeys([*super().reads, *([self.messages] if self.messages else [])]))
 
     @property
     def writes(self) -> Mapping[str, Any]:
         """The answer or its fields, and where asked for, what was said and whom it handed over to."""
-        shape = shape_of(self.output)
-        known = shape.model_fields if shape else {}
-        written: dict[str, Any] = (
-            {self.into: shape or str}
-            if isinstance(self.into, str)
-            else {target: known[name].annotation if name in known else Any for name, target in self.into.items()}
-        )
+        written: dict[str, Any] = {**super().writes}
         if self.transcript_into:
             written[self.transcript_into] = list[dict[str, Any]]
         if self.handoff_into:
@@ -99,34 +69,17 @@ class Agent(Node):
         return written
 
     @property
-    def roles(self) -> tuple[str, ...]:
-        """The one role, and the one that summarises."""
-        return tuple(dict.fromkeys([self.model, *(self.history.roles if self.history else ())]))
-
-    @property
-    def hears_history(self) -> bool:
-        """Whether it has a history."""
-        return self.history is not None
-
-    @property
-    def model_calls(self) -> Sequence[CallBound]:
-        """A request a round and one for the answer, and the one for a summary."""
-        attempts, most = self.retry.attempts, self.max_input_tokens
-        own = CallBound("", self.model, attempts * self.calls_per_visit, self.max_tokens, most)
-        return [*(self.history.calls(attempts, most) if self.history else ()), own]
-
-    @property
     def calls_per_visit(self) -> int:
         """A request a round, and one for the answer; those of its tools cost no tokens."""
         return self.max_rounds + 1
 
     @property
     def _offer(self) -> Offer:
-        return Offer(self.tools, shape_of(self.output), self.handoffs, self.at_once)
+        return Offer(self.tools, self.shape, self.handoffs, self.at_once)
 
     def faults(self, state: type[State]) -> list[str]:
         """Check tools, hand-overs, the shape of the answer and the fields that they need."""
-        faults, shape, known = self._offer.faults, shape_of(self.output), fields_of(state)
+        faults, known = self._offer.faults, fields_of(state)
         if not (self.tools or self.handoffs):
             faults.append("it has neither tools nor handoffs: use Generate")
         if bool(self.handoffs) != (self.handoff_into is not None):
@@ -140,17 +93,7 @@ class Agent(Node):
         if history is not None and not can_hold(history.annotation, list[dict[str, Any]]):
             held = show(history.annotation)
             faults.append(f"messages names {self.messages!r}, which holds {held} and not a list of messages")
-        faults += self.history.faults(self.max_input_tokens) if self.history else []
-        faults += self.passages.faults(self.prompt.placeholders) if self.passages else []
-        faults += self.tool_results.faults()
-        if self.output is not None and shape is None:
-            faults.append(f"its output {self.output} is not a pydantic model")
-        if not isinstance(self.into, str):
-            if self.output is None:
-                faults.append("into names several fields, which needs an output model")
-            faults += [
-                f"its output has no field {name!r}" for name in self.into if shape and name not in shape.model_fields
-            ]
+        faults += [*super().faults(state), *self.tool_results.faults()]
         if self.cache is not None and any(tool.effect != "read" or tool.approval for tool in self.tools):
             faults.append(
                 "an agent whose tools act or need approval cannot have a cache: what they do would be left out"
@@ -166,7 +109,7 @@ class Agent(Node):
         ending = await self._rounds(transcript, ctx)
         update: dict[str, Any] = {}
         if ending.handed_to is None:
-            update |= self._fields(ending.answer)
+            update |= self.update_of(ending.answer)
         if self.transcript_into:
             update[self.transcript_into] = transcript.to_json()
         if self.handoff_into:
@@ -176,16 +119,11 @@ class Agent(Node):
     async def _opening(self, inputs: Mapping[str, Any], ctx: StepContext) -> Transcript:
         """Begin with the prompt, behind what is heard of the conversation."""
         shown, left_out = with_shown_passages(inputs, self.passages)
-        heard = Heard() if self.history is None else await heard_by(self, self.history, self.max_input_tokens, ctx)
+        heard = await self.hear(ctx)
         so_far = messages_in(self.messages, inputs[self.messages]) if self.messages else []
         transcript = Transcript.of(self.prompt.messages(shown), [*heard.messages, *so_far])
         transcript.left_out = {**left_out, **heard.left_out}
         return transcript
-
-    def _fields(self, answer: Any) -> Update:
-        if isinstance(self.into, str):
-            return {self.into: answer}
-        return {target: answer[name] for name, target in self.into.items()}
 
     async def _rounds(self, transcript: Transcript, ctx: StepContext) -> Ending:
         offer = self._offer
@@ -210,7 +148,7 @@ class Agent(Node):
     async def _last(self, why: str, transcript: Transcript, ctx: StepContext) -> Ending:
         """Ask for the answer, without tools."""
         transcript.tell(why)
-        shape = shape_of(self.output)
+        shape = self.shape
         reply = await self._ask(transcript, ctx, output=shape)
         if shape is None:
             return _answer_in(reply.text, transcript)

@@ -14,7 +14,7 @@ from engine.definition.tool import ToolSignature, signature_of_model
 from engine.errors import AnswerRejected, BreakerOpen, CallError, Refused
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, answer_to, readable
-from engine.nodes.generate import validated
+from engine.nodes.model_node import validated
 from engine.nodes.side_by_side import side_by_side
 
 HAND_OVER = "hand_over_to_"

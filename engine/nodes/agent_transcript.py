@@ -16,7 +16,7 @@ from langchain_core.messages import (
 )
 
 from engine.errors import NodeFailed
-from engine.nodes.generate import turned_down
+from engine.nodes.model_node import turned_down
 
 
 @dataclass(slots=True)
