@@ -1,6 +1,5 @@
 """Steps inside a step: a node for an item, or the graph of a sub-workflow with a state and an account of its own."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from engine.definition.node import Node
 from engine.definition.state import initial_state, plain_fields
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, InputError, UpdateInvalid
+from engine.runtime.in_time import in_time
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.run import Scope, Step, StepNext
 from engine.runtime.steps import begin
@@ -42,7 +42,8 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
         entered = dict(
             await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT, step=parent, may_ask_again=False)
         )
-    values = await _in_time(scope, {**state, **entered})
+    walking = run.walk(scope, {**state, **entered})
+    values = await in_time(walking, workflow.budget.seconds, lambda: _late(workflow))
     if scope.waits:
         parent.waits_for |= scope.waits_for
         raise run.pause()
@@ -52,19 +53,11 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
     return returned
 
 
-async def _in_time(scope: Scope, state: Mapping[str, Any]) -> Mapping[str, Any]:
-    seconds = scope.workflow.budget.seconds
-    limit = asyncio.timeout(seconds)
-    try:
-        async with limit:
-            return await scope.run.walk(scope, state)
-    except TimeoutError as error:
-        if not limit.expired():
-            raise
-        raise BudgetExceeded(
-            f"the sub-workflow {scope.workflow.name!r} took longer than the {seconds:g} seconds of its budget: "
-            "raise its Budget(seconds=...)"
-        ) from error
+def _late(workflow: Workflow) -> BudgetExceeded:
+    return BudgetExceeded(
+        f"the sub-workflow {workflow.name!r} took longer than the {workflow.budget.seconds:g} seconds of its budget: "
+        "raise its Budget(seconds=...)"
+    )
 
 
 def _scope(parent: Step, workflow: Workflow, account: Account) -> Scope:

@@ -25,6 +25,7 @@ from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, en
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
+from engine.runtime.in_time import in_time
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
@@ -78,8 +79,9 @@ class Runner:
     charges: Charges
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
-    _compiled: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
-    _inner: dict[str, CompiledWorkflow] = field(default_factory=dict[str, CompiledWorkflow])
+    _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
+        default_factory=dict[tuple[str, bool], CompiledWorkflow]
+    )
     _written: set[str] = field(default_factory=set[str])
 
     async def run(
@@ -231,17 +233,15 @@ class Runner:
     async def _in_time(self, run: Run, work: Work) -> Mapping[str, Any]:
         """Do the work within what is left of the budget's seconds."""
         seconds = run.seconds
-        limit = asyncio.timeout(None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0))
-        try:
-            async with limit:
-                return await work()
-        except TimeoutError as error:
-            if not limit.expired():
-                raise
-            raise BudgetExceeded(
+        left = None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0)
+        return await in_time(
+            work(),
+            left,
+            lambda: BudgetExceeded(
                 f"the run took longer than the {seconds:g} seconds of its budget: "
                 "raise the workflow's Budget(seconds=...)"
-            ) from error
+            ),
+        )
 
     async def _from_input(
         self, run: Run, given: Mapping[str, Any], state: dict[str, Any], cancel: Cancellation
@@ -308,17 +308,17 @@ class Runner:
 
     async def _walk(self, scope: Scope, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the graph of a sub-workflow; it keeps no checkpoint, since the ledger has every step that finished."""
-        version = scope.workflow.version
-        if version not in self._inner:
-            self._inner[version] = compile_workflow(scope.workflow)
-        config = {"recursion_limit": self._inner[version].max_steps}
+        compiled = self._compile(scope.workflow, keeps=False)
+        config = {"recursion_limit": compiled.max_steps}
         with apart():
-            return await self._inner[version].graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
+            return await compiled.graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
 
-    def _compile(self, workflow: Workflow) -> CompiledWorkflow:
-        if workflow.version not in self._compiled:
-            self._compiled[workflow.version] = compile_workflow(workflow, self.ledger.checkpoints)
-        return self._compiled[workflow.version]
+    def _compile(self, workflow: Workflow, *, keeps: bool = True) -> CompiledWorkflow:
+        """Compile a workflow, once for runs, which keep checkpoints, and once for steps that it runs inside of."""
+        key = workflow.version, keeps
+        if key not in self._compiled:
+            self._compiled[key] = compile_workflow(workflow, self.ledger.checkpoints if keeps else None)
+        return self._compiled[key]
 
     async def _see_to_next_nodes(self, workflow: Workflow, run_id: str) -> None:
         """Refuse a run whose next node is gone."""
