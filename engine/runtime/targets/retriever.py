@@ -18,11 +18,11 @@ from engine.errors import ToolFailed
 from engine.records import CallRecord
 from engine.runtime.classify import tool_error
 from engine.runtime.run import Answer, Call
-from engine.usage import Account, Amount, Usage
+from engine.runtime.targets.unbilled import Unbilled
 
 
 @dataclass(frozen=True, slots=True)
-class RetrieverTarget:
+class RetrieverTarget(Unbilled):
     """A retriever that a step asks; the payload of the call is {query, top_k, arguments}."""
 
     retriever: Any
@@ -33,20 +33,10 @@ class RetrieverTarget:
         """The retriever, for breakers and messages."""
         return f"the retriever {self.path!r}"
 
-    def bound(self, call: Call, account: Account) -> Amount:
-        """One call; retrievers cost no tokens."""
-        del call, account
-        return Amount(calls=1)
-
     def describe(self, call: Call, record: CallRecord) -> None:
         """Say which retriever; it only reads."""
         del call
         record.tool_name, record.tool_effect = self.path, "read"
-
-    def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:
-        """Retrievers cost nothing that the engine knows of."""
-        del call, usage
-        return 0, "not_billed", None
 
     async def send(self, call: Call) -> Answer:
         """Ask, and bring the answer into one form."""

@@ -9,20 +9,21 @@ from langchain_core.runnables import Runnable
 
 from engine.definition.node import Effect
 from engine.definition.tool import IDEMPOTENCY_KEY
-from engine.errors import AnswerLost, BrokeOff, CallError, EngineError, ToolFailed
+from engine.errors import BrokeOff, CallError, EngineError, ToolFailed
 from engine.records import CallRecord
 from engine.runtime.apart import apart
 from engine.runtime.classify import tool_error
 from engine.runtime.run import Answer, Call
 from engine.runtime.targets.inside import ModelsInside
-from engine.runtime.targets.tool import as_json
-from engine.usage import Account, Amount, Price, Usage
+from engine.runtime.targets.tool import answer_of
+from engine.runtime.targets.unbilled import Unbilled
+from engine.usage import Price
 
 _INTERRUPT = "__interrupt__"  # where LangGraph puts what an interrupted graph waits for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunnableTarget:
+class RunnableTarget(Unbilled):
     """A runnable that a step calls; the payload of the call is its input.
 
     Attributes:
@@ -41,20 +42,10 @@ class RunnableTarget:
         """The runnable, for breakers and messages."""
         return f"the runnable {self.path!r}"
 
-    def bound(self, call: Call, account: Account) -> Amount:
-        """One call; what it asks of models is reserved when it asks."""
-        del call, account
-        return Amount(calls=1)
-
     def describe(self, call: Call, record: CallRecord) -> None:
         """Say which runnable, what it does to the world, and under which key."""
         record.tool_name, record.tool_effect = self.path, self.effect
         record.idempotency_key = call.details[IDEMPOTENCY_KEY]
-
-    def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:
-        """Nothing but the models inside costs, and they have rows of their own."""
-        del call, usage
-        return 0, "not_billed", None
 
     async def send(self, call: Call) -> Answer:
         """Call the runnable, with the models in it on the run's account."""
@@ -69,11 +60,7 @@ class RunnableTarget:
             raise self._failure(error, call) from error
         finally:
             await asyncio.shield(models.close())
-        try:
-            plain = as_json(answer, self.name)
-        except ToolFailed as error:
-            raise AnswerLost(str(error)) from error
-        return Answer(value=plain, response=plain)
+        return answer_of(answer, self.name)
 
     def restore(self, call: Call, response: Any) -> Answer:
         """Give the answer again."""

@@ -14,11 +14,11 @@ from engine.payloads import canonical, digest
 from engine.records import CallRecord
 from engine.runtime.classify import tool_error
 from engine.runtime.run import Answer, Call
-from engine.usage import Account, Amount, Usage
+from engine.runtime.targets.unbilled import Unbilled
 
 
 @dataclass(frozen=True, slots=True)
-class ToolTarget:
+class ToolTarget(Unbilled):
     """A tool that a step calls; the payload of the call is its checked arguments."""
 
     tool: Any
@@ -29,20 +29,10 @@ class ToolTarget:
         """The tool, for breakers and messages."""
         return f"the tool {self.signature.name!r}"
 
-    def bound(self, call: Call, account: Account) -> Amount:
-        """One call; tools cost no tokens."""
-        del call, account
-        return Amount(calls=1)
-
     def describe(self, call: Call, record: CallRecord) -> None:
         """Say which tool, what it does to the world, and under which key."""
         record.tool_name, record.tool_effect = self.signature.name, call.details["effect"]
         record.idempotency_key = call.details[IDEMPOTENCY_KEY]
-
-    def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:
-        """Tools cost nothing that the engine knows of."""
-        del call, usage
-        return 0, "not_billed", None
 
     async def send(self, call: Call) -> Answer:
         """Call the tool; a function that is not async runs in a thread."""
@@ -55,11 +45,7 @@ class ToolTarget:
             raise
         except Exception as error:
             raise tool_error(error, self.name) from error
-        try:
-            plain = as_json(answer, self.name)
-        except ToolFailed as error:
-            raise AnswerLost(str(error)) from error
-        return Answer(value=plain, response=plain)
+        return answer_of(answer, self.name)
 
     def restore(self, call: Call, response: Any) -> Answer:
         """Give the answer again."""
@@ -96,6 +82,19 @@ def _without_chance(content: Any) -> Any:
         else block
         for block in cast("list[dict[str, Any] | str]", content)
     ]
+
+
+def answer_of(value: Any, name: str) -> Answer:
+    """Give what did its work and returned a value as an answer.
+
+    Raises:
+        AnswerLost: JSON cannot hold the value.
+    """
+    try:
+        plain = as_json(value, name)
+    except ToolFailed as error:
+        raise AnswerLost(str(error)) from error
+    return Answer(value=plain, response=plain)
 
 
 def as_json(value: Any, name: str) -> Any:
