@@ -28,6 +28,7 @@ def begin(
 ) -> Step:
     """Begin a step; what an earlier process had spent on it is counted where its sub-workflow's budget is."""
     run, parent = scope.run, scope.parent
+    path = name if parent is None else f"{parent.name}/{name}"
     step_id, now = _step_id(scope, name, visit, item), run.clock.now()
     tries = run.journal.tries(step_id)
     if tries and parent is not None:
@@ -35,7 +36,7 @@ def begin(
     return Step(
         scope=scope,
         run=run,
-        name=name if parent is None else f"{parent.name}/{name}",
+        name=path,
         node=node,
         way=way,
         fields=fields,
@@ -43,7 +44,7 @@ def begin(
             step_id=step_id,
             run_id=run.record.run_id,
             seq=0,  # it gets its number when it runs
-            node_name=name if parent is None else f"{parent.name}/{name}",
+            node_name=path,
             node_kind=node.kind,
             visit=visit,
             started_at=now,

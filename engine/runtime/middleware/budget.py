@@ -14,9 +14,11 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
-    spare = call.reservation if call.leaves_another else Amount()
-    account.reserve(call.reservation + spare)
-    account.release(spare)
+    if call.leaves_another:
+        account.reserve(call.reservation + call.reservation)
+        account.release(call.reservation)
+    else:
+        account.reserve(call.reservation)
     try:
         return await call_next(call)
     finally:
