@@ -67,11 +67,6 @@ class Database:
             raise
         return database
 
-    @property
-    def lock_timeout_ms(self) -> int:
-        """How long PostgreSQL waits until another session lets go of its lock."""
-        return _lock_timeout_ms()
-
     def error(self, error: Exception) -> StoreError:
         """Say in a sentence what the database refused, and how to mend it."""
         cause = str(error.orig if isinstance(error, DBAPIError) and error.orig else error).strip()
@@ -111,7 +106,8 @@ _HINTS = {  # what the drivers say, and what helps
 }
 
 
-def _lock_timeout_ms() -> int:
+def lock_timeout_ms() -> int:
+    """Say how long PostgreSQL waits until another session lets go of its lock."""
     return max(1, round(_BUSY_SECONDS * 1000))
 
 
@@ -147,7 +143,7 @@ def _postgresql(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.autocommit = True  # one message, not three
-        connection.execute(f"SET lock_timeout = {_lock_timeout_ms()}")
+        connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
         connection.autocommit = False
 
     return engine

@@ -5,7 +5,7 @@ import contextlib
 from typing import Any
 
 from engine.crash_points import reach
-from engine.store.database import Database
+from engine.store.database import Database, lock_timeout_ms
 from engine.store.one_statement import OneStatement
 
 
@@ -55,7 +55,7 @@ class FastLane:
 
         engine = self._database.engine
         places, names = engine.dialect.create_connect_args(engine.url)
-        bound = str(self._database.lock_timeout_ms)
+        bound = str(lock_timeout_ms())
         with contextlib.suppress(Error, OSError):  # the thread says what is wrong
             connection = await AsyncConnection.connect(*places, **names, autocommit=True)
             try:

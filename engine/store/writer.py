@@ -47,7 +47,12 @@ class _Work:
     done: "Future[Any]"
 
 
-_Item = Submission | _Work | None
+@dataclass(frozen=True, slots=True)
+class _Nudge:
+    """Wakes the thread: something was returned to it, or its pulse has begun to matter."""
+
+
+_Item = Submission | _Work | _Nudge | None
 
 
 class Writer:
@@ -176,7 +181,7 @@ class Writer:
             with self._counting:
                 self._queued += submission.size
             self._returned.append(submission)  # the thread writes it before all else
-            self._enqueue(Submission(()))
+            self._queue.put(_Nudge())
             if not isinstance(error, Exception):
                 raise
         else:
@@ -185,7 +190,7 @@ class Writer:
                 self._pending -= 1
             _resolve([submission])
             if any(type(row) is RunRecord for row in submission.rows):
-                self._enqueue(Submission(()))  # the thread, which may have slept without runs, beats from now on
+                self._queue.put(_Nudge())  # the thread, which may have slept without runs, beats from now on
         finally:
             self._turn.release()
 
@@ -208,7 +213,7 @@ class Writer:
                 batch, self._returned = self._returned, []
                 if isinstance(item, Submission):
                     batch += self._gather(item, ahead)
-                if any(one.rows for one in batch):
+                if batch:
                     self._write(batch)
                 if isinstance(item, _Work):
                     self._perform(item)
@@ -311,8 +316,7 @@ class Writer:
         for one in batch:
             error = None if one.error is None else self._as_engine_error(one.error)
             if one.done is None:
-                is_heard_anyway = isinstance(error, LeaseLost)  # by the run's next
-                if one.rows and isinstance(error, StoreError) and not is_heard_anyway:
+                if isinstance(error, StoreError) and not isinstance(error, LeaseLost):  # of that its next hears anyway
                     self._lost.setdefault(one.fence, error)
                 continue
             lost = self._lost.pop(one.fence, None)
