@@ -1,11 +1,9 @@
 """App: binds workflows, models and a database; the one place that knows all parts."""
 
 import asyncio
-import gc
 import os
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from functools import cache
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -24,6 +22,7 @@ from engine.runtime.answers import check_answer, the_one
 from engine.runtime.as_graph import as_graph
 from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
+from engine.runtime.collector import settle
 from engine.runtime.events import Event, Listener
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.pinned import refuse_another_version
@@ -40,12 +39,6 @@ DEFAULT_DATABASE = "sqlite:///runs.db"
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
-
-
-@cache
-def _settle() -> None:
-    """Take what imports have made out of the garbage collector's sight: it stays, and looking at it takes a fifth."""
-    gc.freeze()
 
 
 class App:
@@ -382,7 +375,7 @@ class App:
 
     def _running(self) -> Runner:
         if self._runner is None:
-            _settle()
+            settle()
             self._runner = Runner(
                 ledger=self.ledger,
                 clock=self.clock,

@@ -11,15 +11,16 @@ from sqlalchemy.exc import DBAPIError
 
 from engine.errors import LeaseLost
 from engine.records import PayloadRecord, Record, RunRecord
+from engine.store.many_rows import statements
 from engine.store.one_statement import Composer, OneStatement, new_stream
 from engine.store.statements import ENDED, KINDS, FinishedRun, Kind, Row, cleaned, payload_row, prepared
 
 Stream = tuple[str, str]
 Writable = Record | Row | FinishedRun
 _OF_JSON_SQLITE = "IN (SELECT value FROM json_each(?))"
-_OF_JSON_POSTGRES = "= ANY(SELECT json_array_elements_text(%s::json))"
+_OF_JSON_POSTGRES = "= ANY(SELECT json_array_elements_text($1::json))"
 _NAMED_SQLITE = "SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"
-_NAMED_POSTGRES = "SELECT * FROM unnest(%s::text[], %s::text[])"
+_NAMED_POSTGRES = "SELECT * FROM unnest($1::text[], $2::text[])"
 _MOST_REMEMBERED = 10_000  # streams
 _ROW_BYTES = 512  # about what a row holds
 _NUMBERED = frozenset({Kind.VERDICT, Kind.OUTCOME})  # writing these twice would make two rows
@@ -123,7 +124,7 @@ class Batches:
 
     def execute(self, connection: Connection, one: OneStatement) -> None:
         """Write such a batch."""
-        with closing(connection.connection.cursor()) as cursor, self._as_ours(connection):
+        with self._cursor(connection) as cursor, self._as_ours(connection):
             cursor.execute(one.sql, one.values)
             self.learn(one, cursor.fetchone())
 
@@ -147,10 +148,18 @@ class Batches:
     @contextmanager
     def _driver(self, connection: Connection) -> Generator[Any]:
         """Give the driver's own cursor, in one round trip where it can; its errors are SQLAlchemy's, as everywhere."""
-        raw = connection.connection
-        at_once = nullcontext() if self._is_sqlite else cast("Any", raw.driver_connection).pipeline()
-        with self._as_ours(connection), at_once, closing(raw.cursor()) as cursor:
+        raw: Any = connection.connection.driver_connection
+        at_once = nullcontext() if self._is_sqlite else raw.pipeline()
+        with self._as_ours(connection), at_once, self._cursor(connection) as cursor:
             yield cursor
+
+    def _cursor(self, connection: Connection) -> closing[Any]:
+        raw: Any = connection.connection.driver_connection
+        if self._is_sqlite:
+            return closing(raw.cursor())
+        from psycopg import RawCursor  # PostgreSQL's driver is an extra
+
+        return closing(RawCursor(raw))
 
     @contextmanager
     def _as_ours(self, connection: Connection) -> Generator[None]:
@@ -165,10 +174,12 @@ class Batches:
             ) from error
 
     def _execute(self, cursor: Any, kind: Kind, rows: list[Sequence[Any]], *, clean: bool) -> None:
-        if len(rows) == 1:
-            cursor.execute(self._prepared[kind].sql, cleaned(rows[0]) if clean else rows[0])
-        elif rows:
-            cursor.executemany(self._prepared[kind].sql, [cleaned(row) for row in rows] if clean else rows)
+        rows = [cleaned(row) for row in rows] if clean else rows
+        if self._is_sqlite and len(rows) > 1:
+            cursor.executemany(self._prepared[kind].sql, rows)
+            return
+        for sql, values in statements(self._prepared[kind], rows):
+            cursor.execute(sql, values)
 
     def _check_fences(self, cursor: Any, batch: Sequence[Submission]) -> None:
         held = {one.fence[0] for one in batch if one.fence is not None}

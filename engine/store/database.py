@@ -137,6 +137,8 @@ def _engine(url: URL) -> Engine:
 
 
 def _postgresql(url: URL) -> Engine:
+    from psycopg.types.numeric import Int8Dumper  # PostgreSQL's driver is an extra
+
     logging.getLogger("psycopg").addHandler(logging.NullHandler())  # what it has to say of a lost connection is raised
     engine = create_engine(url.set(query={**_BOUNDS, **url.query}), pool_pre_ping=True)
 
@@ -145,6 +147,7 @@ def _postgresql(url: URL) -> Engine:
         connection.autocommit = True  # one message, not three
         connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
         connection.autocommit = False
+        connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
 
     return engine
 

@@ -51,7 +51,7 @@ class FastLane:
         self._loop = self._opening = None
 
     async def _open(self) -> None:
-        from psycopg import AsyncConnection, Error  # PostgreSQL's driver is an extra
+        from psycopg import AsyncConnection, AsyncRawCursor, Error  # PostgreSQL's driver is an extra
 
         engine = self._database.engine
         places, names = engine.dialect.create_connect_args(engine.url)
@@ -63,7 +63,7 @@ class FastLane:
             except BaseException:
                 await connection.close()
                 raise
-            self._connection, self._cursor = connection, connection.cursor()
+            self._connection, self._cursor = connection, AsyncRawCursor(connection)
 
     def _drop(self) -> None:
         connection, self._connection, self._cursor = self._connection, None, None

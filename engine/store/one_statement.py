@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.store.statements import Kind, Prepared
+from engine.store.statements import Kind, Prepared, numbered
 
 Groups = Mapping[Kind, list[Sequence[Any]]]
 Stream = tuple[str, str]
@@ -51,7 +51,7 @@ class Composer:
         """
         shape = (len(fences), begins is not None, tuple((kind, _shape(rows)) for kind, rows in groups.items()))
         if shape not in self._texts:
-            self._texts[shape] = self._text(groups, len(fences), begins=begins is not None)
+            self._texts[shape] = numbered(self._text(groups, len(fences), begins=begins is not None))
         values = [value for run_id in sorted(fences) for value in (run_id, fences[run_id])]
         values += begins or ()
         values += [value for rows in groups.values() for row in rows for value in row if value is not _NEW]
@@ -79,7 +79,7 @@ class Composer:
         statement = self.prepared[kind]
         head, values, tail = statement.parts
         if not values:
-            return [statement.sql] * len(rows)
+            return [statement.text] * len(rows)
         listed = (
             ", ".join(_BEGUN if value is _NEW else place for value, place in zip(row, values, strict=True))
             for row in rows

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, auto
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Delete, Dialect, Insert, Table, Update, bindparam, delete, insert, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -90,14 +90,20 @@ class Prepared:
     """A statement as the driver takes it: compiled once, with values in the order of its places.
 
     SQLAlchemy would build a dictionary a row and walk it; that is half of what a row costs.
+
+    Attributes:
+        text: with `%s` for each place on PostgreSQL, so that it can be part of another.
+        sql: what is executed.
     """
 
     def __init__(self, statement: Statement, dialect: Dialect) -> None:
         positional = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=positional)
-        self.sql = str(compiled)
+        self.text = str(compiled)
+        self.sql = self.text if dialect.name == "sqlite" else numbered(self.text)
         self.names: Sequence[str] = compiled.positiontup or ()
-        self.parts = _parts(self.sql)
+        self.parts = _parts(self.text)
+        self.key = _key_of(statement, self.names) if " DO UPDATE " in self.text else ()
         found = [compiled.binds[name].type.dialect_impl(positional).bind_processor(positional) for name in self.names]
         self._processors = [(place, make) for place, make in enumerate(found) if make is not None]
 
@@ -114,6 +120,17 @@ class Prepared:
         for place, make in self._processors:
             values[place] = make(values[place])
         return values
+
+
+def numbered(text: str) -> str:
+    """Number the places of a statement as PostgreSQL wants them; else psycopg would, each time."""
+    first, *rest = text.split("%s")
+    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
+
+
+def _key_of(statement: Statement, names: Sequence[str]) -> Sequence[int]:
+    """Give the places of the values by which a row is known."""
+    return [names.index(column.name) for column in cast("Table", statement.table).primary_key]
 
 
 def _parts(sql: str) -> tuple[str, Sequence[str], str]:

@@ -22,6 +22,7 @@ from engine.store.transactions import Transactions
 
 _MOST = 512  # submissions in one transaction
 _MOST_BYTES = 8 * 2**20  # bytes in one transaction
+_ALONE = 2  # submissions in a batch up to which its loop writes the next by itself; more share a transaction
 _FULL_BYTES = 64 * 2**20  # bytes in the queue at which those who submit wait
 
 Result = TypeVar("Result")
@@ -67,6 +68,7 @@ class Writer:
         self._fast_lane = FastLane(database)
         self._fast: asyncio.Task[None] | None = None
         self._returned: list[Submission] = []
+        self._last_size = 1  # submissions in the batch before
         self._room: list[asyncio.Future[None]] = []
         self._lost: dict[tuple[str, int] | None, StoreError] = {}  # by fence: who takes a run over has lost nothing
         self._batches = Batches(database.engine.dialect)
@@ -162,7 +164,8 @@ class Writer:
         if not self._fast_lane.is_open(loop) or not self._turn.acquire(blocking=False):
             return None
         with self._counting:
-            is_first = self._pending == 0 and not (self._lost or self._is_closed or self._pulse_is_due())
+            is_alone = self._pending == 0 and self._last_size <= _ALONE
+            is_first = is_alone and not (self._lost or self._is_closed or self._pulse_is_due())
             self._pending += is_first
         try:
             one = self._batches.as_one([submission]) if is_first else None
@@ -214,6 +217,7 @@ class Writer:
                 if isinstance(item, Submission):
                     batch += self._gather(item, ahead)
                 if batch:
+                    self._last_size = len(batch)
                     self._write(batch)
                 if isinstance(item, _Work):
                     self._perform(item)

@@ -1,0 +1,34 @@
+"""Many rows of a kind in one statement of PostgreSQL: alone, each would cost its own round of the protocol."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from engine.store.statements import Prepared, numbered
+
+_SIZES = (32, 16, 8, 4, 2)  # rows in a statement: so there are few texts, and the server remembers them
+
+
+def statements(prepared: Prepared, rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, Sequence[Any]]]:
+    """Give statements and their values that together write rows."""
+    if prepared.key:  # one statement cannot write over a row twice
+        rows = list({tuple(row[place] for place in prepared.key): row for row in rows}.values())
+    start = 0
+    for size in _SIZES:
+        text = _text(prepared, size)
+        while text and len(rows) - start >= size:
+            yield text, list(chain.from_iterable(rows[start : start + size]))
+            start += size
+    for row in rows[start:]:
+        yield prepared.sql, row
+
+
+@lru_cache(maxsize=256)
+def _text(prepared: Prepared, size: int) -> str:
+    """Write a statement for so many rows; nothing if it changes rows, which it does one by one."""
+    head, places, tail = prepared.parts
+    if places:
+        return numbered(head + ", ".join([f"({', '.join(places)})"] * size) + tail)
+    head, where, condition = prepared.text.partition(" WHERE ")
+    return numbered(head + where + " OR ".join([condition] * size)) if head.startswith("DELETE") else ""
