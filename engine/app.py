@@ -13,9 +13,10 @@ from engine.definition.call_bound import CallBound
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError, InputError, RunBusy
+from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
-from engine.models.roles import BoundModel, Model, bind, role_from_environment
+from engine.models.roles import BoundModel, Model
 from engine.ports import Clock, Indexer
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
@@ -83,7 +84,7 @@ class App:
         self._charges = Charges(PriceCatalogue())
         self._ledger: SqlLedger | None = None
         self._runner: Runner | None = None
-        self._bound: dict[str, Sequence[BoundModel]] = {}
+        self._cast = Cast(self.models)
         self._streams = Streams(self.clock)
 
     async def __aenter__(self) -> Self:
@@ -121,15 +122,7 @@ class App:
         Raises:
             ConfigurationError: none is named, or one cannot be made.
         """
-        if role not in self._bound:
-            model = role_from_environment(role) or self.models.get(role)
-            if model is None:
-                variable = f"FLOWLEDGER_MODEL_{role.upper().replace('-', '_')}"
-                raise ConfigurationError(
-                    f"no model plays the role {role!r}: give it in App(models={{{role!r}: ...}}) or set {variable}"
-                )
-            self._bound[role] = bind(role, model)
-        return self._bound[role]
+        return self._cast.of(role)
 
     async def run(
         self,
@@ -342,20 +335,11 @@ class App:
 
     def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
         """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""
-        now = self.clock.now()
-        bounds: list[tuple[CallBound, int | None]] = []
-        for calls in model_calls(workflow):
-            costs = [self._charges.worst_case(model, calls, now) for model in self.models_of(calls.role)]
-            known = [cost for cost in costs if cost is not None]
-            bounds.append((calls, sum(known) if len(known) == len(costs) else None))
-        return bounds
+        return self._charges.worst_cases(model_calls(workflow), self.models_of, self.clock.now())
 
     async def close(self) -> None:
         """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
-        bound = [model for models in self._bound.values() for model in models]
-        self._bound = {}
-        for model in bound:
-            await model.close()
+        await self._cast.close()
         ledger, self._ledger, self._runner = self._ledger, None, None
         if ledger is not None:
             await ledger.close()

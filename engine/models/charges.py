@@ -1,5 +1,6 @@
 """What asking a model can cost at the most, and what it did cost: the role's own price first, else the catalogue."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -59,3 +60,14 @@ class Charges:
             return 0
         one = None if read is None else self.dearest(model, read, calls.max_tokens, at)
         return None if one is None else one * calls.calls
+
+    def worst_cases(
+        self, calls: Iterable[CallBound], models_of: Callable[[str], Sequence[Priced]], at: datetime
+    ) -> list[tuple[CallBound, int | None]]:
+        """Give the same for the models behind each role, all of which may be asked."""
+        bounds: list[tuple[CallBound, int | None]] = []
+        for one in calls:
+            costs = [self.worst_case(model, one, at) for model in models_of(one.role)]
+            known = [cost for cost in costs if cost is not None]
+            bounds.append((one, sum(known) if len(known) == len(costs) else None))
+        return bounds
