@@ -3,46 +3,49 @@
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 
+from engine.controls import Controls
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
-from engine.errors import ConfigurationError, InputError, RunBusy
+from engine.errors import ConfigurationError, InputError
 from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
-from engine.ports import Clock, Indexer
-from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
-from engine.runtime.answers import check_answer, the_one
+from engine.ports import Clock, Indexer, Taken
+from engine.records import RunRecord, RunStatus
 from engine.runtime.as_graph import as_graph
 from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
 from engine.runtime.collector import settle
+from engine.runtime.enqueue import DEFAULT_QUEUE, Order, Turn, enqueue
 from engine.runtime.events import Event, Listener
+from engine.runtime.leaving import Leaving
 from engine.runtime.middleware.breaker import Breakers
+from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
-from engine.runtime.runner import Origin, Runner
+from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 from engine.store.run_ledger import KeepCheckpoints
+from engine.store.run_queue import Wanted
 
 DEFAULT_DATABASE = "sqlite:///runs.db"
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
-_CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
 
-class App:
+class App(Controls):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first
@@ -167,6 +170,64 @@ class App:
             found, given or {}, bundle=bundle, origin=origin, listener=listener, run_id=run_id
         )
 
+    async def enqueue(
+        self,
+        workflow: str,
+        given: Mapping[str, Any] | None = None,
+        *,
+        tenant: str | None = None,
+        user: str | None = None,
+        conversation_id: str | None = None,
+        turn: Turn | None = None,
+        key: str | None = None,
+    ) -> RunRecord:
+        """Queue a run for a worker and give its record; it is durable when this returns.
+
+        Args:
+            workflow: its name.
+            given: its input; guardrails see it here, before it is stored.
+            tenant: who pays.
+            user: who asks.
+            conversation_id: the conversation that the run continues.
+            turn: where it stands in line; else in the queue `default`, in the lane of its tenant.
+            key: of your own: a second run with the same key, workflow and tenant is not made, the first is given.
+
+        Raises:
+            ConfigurationError: there is no such workflow, or a model of it cannot be asked.
+            InputError: the input does not fit the workflow's state.
+            StoreError: the ledger cannot be written.
+        """
+        order = Order(given or {}, tenant=tenant, user=user, conversation_id=conversation_id, turn=turn, key=key)
+        return (await self.enqueue_all(workflow, [order]))[0]
+
+    async def enqueue_all(self, workflow: str, orders: Iterable[Order]) -> list[RunRecord]:
+        """Queue runs of a workflow in one transaction, and give their records in the same order."""
+        found = self.workflow(workflow)
+        return await enqueue(self._running(), found, orders, bundle=self._bundle(found))
+
+    def check_models(self) -> None:
+        """Make the clients of every model that a workflow needs.
+
+        Raises:
+            ConfigurationError: one cannot be made, or a price is missing that a budget needs.
+        """
+        for workflow in self.workflows.values():
+            self._bundle(workflow)
+
+    async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
+        """Take up to so many queued runs whose workflows this app has, to work on them here."""
+        versions = {workflow.version for workflow in self.workflows.values()}
+        return await self.ledger.claim(Wanted(queues, versions), capacity, self.clock.now())
+
+    async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
+        """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.
+
+        Raises:
+            LeaseLost: another process has the run by now.
+        """
+        workflow = self.workflow(taken.record.workflow)
+        return await self._running().go_on(workflow, taken, bundle=self._bundle(workflow), leaving=leaving)
+
     def stream(
         self,
         workflow: str | None = None,
@@ -233,84 +294,6 @@ class App:
             force=take_over,
             listener=listener,
         )
-
-    async def cancel(self, run_id: str) -> RunRecord:
-        """End a run, whichever process has it, and give its record; returns when it has ended.
-
-        Raises:
-            InputError: there is no such run, or it is not running.
-            RunBusy: the process that has it has not ended it within a few seconds.
-        """
-        record = await self.ledger.run(run_id)
-        ended = await self.ledger.cancel(record.run_id, self.clock.now())
-        for _ in range(0 if ended else _CANCEL_LOOKS):
-            record = await self.ledger.run(record.run_id)
-            if record.status is not RunStatus.RUNNING:
-                return record
-            await asyncio.sleep(_CANCEL_LOOK_SECONDS)
-        if not ended:
-            raise RunBusy(f"the process that has the run {record.run_id} has not ended it yet: look again in a while")
-        return await self.ledger.run(record.run_id)
-
-    async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
-        """Say whether an action whose outcome nobody knew was done; then the run can be resumed.
-
-        Args:
-            run_id: the run, or a beginning or end of its id.
-            call_id: the call, or a beginning or end of its id.
-            done: whether it was done; if not, the run does it when it goes on.
-            answer: what it answered, JSON.
-
-        Raises:
-            InputError: there is no such call, or its outcome is known.
-        """
-        record = await self.ledger.run(run_id)
-        return await self.ledger.resolve(record.run_id, call_id, done=done, answer=answer)
-
-    async def questions(self, run_id: str) -> list[QuestionRecord]:
-        """Give what a run waits for people to answer; nothing if it does not wait.
-
-        Raises:
-            InputError: there is no such run.
-        """
-        record = await self.ledger.run(run_id)
-        if record.status is not RunStatus.WAITING:
-            return []
-        return [asked for asked in await self.ledger.questions(record.run_id) if asked.status == "open"]
-
-    async def answer(
-        self,
-        run_id: str,
-        answer: Any = None,
-        *,
-        refuse: bool = False,
-        reason: str | None = None,
-        question: str | None = None,
-        digest: str | None = None,
-        by: str | None = None,
-    ) -> QuestionRecord:
-        """Answer the question that a run waits with; then the run can be resumed.
-
-        Args:
-            run_id: the run, or a beginning or end of its id.
-            answer: JSON that fits what was asked; none where yes or no is all.
-            refuse: say no.
-            reason: why, for the run and for the ledger.
-            question: the question, or a beginning of its id, where several are open.
-            digest: what the answer is about, or a beginning of it: if the question is about something else by now, the
-                answer is refused.
-            by: who answers.
-
-        Raises:
-            InputError: there is no such question, it is about something else, or the answer does not fit.
-        """
-        record = await self.ledger.run(run_id)
-        asked = the_one(record, await self.questions(record.run_id), question, digest)
-        schema = None if asked.schema_payload is None else await self.ledger.value(asked.schema_payload)
-        if not refuse:
-            check_answer(asked, schema, answer)
-        status = "refused" if refuse else "answered"
-        return await self.ledger.answer(asked, status=status, now=self.clock.now(), answer=answer, reason=reason, by=by)
 
     def run_sync(self, workflow: str, given: Mapping[str, Any] | None = None, **options: Any) -> RunResult:
         """Run a workflow from code that is not async, and close the app."""

@@ -34,6 +34,7 @@ class Outbox:
         held: makes the rows of a checkpoint that need not be stored unless something comes to depend on it.
         holds_first: whether these are of the first, which the input of the run can stand for.
         has_checkpoint: whether one is stored.
+        is_queued: whether the run came through a queue, which has to hear of its end.
         has_blobs: whether a checkpoint may hold what is not JSON.
         values: the channels of the run's last checkpoint.
         channels: how each channel's latest value was encoded, by namespace and name.
@@ -49,6 +50,7 @@ class Outbox:
     held: Callable[[], list[Any]] | None = None
     holds_first: bool = False
     has_checkpoint: bool = False
+    is_queued: bool = False
     has_blobs: bool = False
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     channels: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict[tuple[str, str], tuple[int, Any]])

@@ -1,6 +1,6 @@
 """What the runtime asks of the outside: protocols, so that a test or another database can stand in."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.definition.conversation import Conversation, Turn
 from engine.outbox import Outbox
-from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord
+from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord
 
 
 class Clock(Protocol):
@@ -41,12 +41,19 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A run that goes on: its row under the new fence, and what it has done so far."""
+    """A run that goes on: its row under the new fence, and what it has done so far.
+
+    Attributes:
+        is_queued: whether it came through a queue, which has to hear of its end.
+        has_begun: whether a process has had it before.
+    """
 
     record: RunRecord
-    steps: Sequence[StepRecord]
-    calls: Sequence[CallRecord]
+    steps: Sequence[StepRecord] = ()
+    calls: Sequence[CallRecord] = ()
     questions: Sequence[QuestionRecord] = ()
+    is_queued: bool = False
+    has_begun: bool = False
 
 
 class Ledger(Protocol):
@@ -76,8 +83,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def finish(self, record: RunRecord, outbox: Outbox) -> None:
+    async def finish(self, record: RunRecord, outbox: Outbox, *, again_at: datetime | None = None) -> None:
         """Write how a run ended, with all that its outbox holds; this process has it no longer.
+
+        `again_at` is when a worker may take it again, if it came through a queue and has not come to its end.
 
         Raises:
             LeaseLost: the run has gone to another process.
@@ -85,8 +94,25 @@ class Ledger(Protocol):
         """
         ...
 
+    def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
+        """Say what ends a run that was claimed, when somebody asks for its end."""
+        ...
+
     def let_go(self, outbox: Outbox) -> None:
         """Have a run no longer, and write nothing: another process has it."""
+        ...
+
+    async def known(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Give those runs of these ids that there are."""
+        ...
+
+    async def enqueue(self, rows: Iterable[Record]) -> None:
+        """Write runs down for workers to take: all of them, or none.
+
+        Raises:
+            RunBusy: one of them is there already.
+            StoreError: the database refused.
+        """
         ...
 
     async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:

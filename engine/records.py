@@ -12,6 +12,7 @@ from typing import Any
 class RunStatus(StrEnum):
     """Where a run stands."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -20,6 +21,7 @@ class RunStatus(StrEnum):
     NEEDS_REVIEW = "needs_review"
     WAITING = "waiting"
     CANCELLED = "cancelled"
+    DEAD = "dead"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +94,58 @@ class WorkerRecord:
     process_id: int
     started_at: datetime
     beat_at: datetime
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueEntryRecord:
+    """A run that a worker is to take; it is there until the run has come to its end.
+
+    Attributes:
+        lane: whose turn it shares with others; lanes take turns.
+        priority: the higher, the sooner within its lane.
+        version: of the workflow; only a worker that has it takes the run.
+        available_at: from when on it may be taken; None while it is worked on or waits for a person.
+        attempts: how often it was taken.
+        deaths: how many processes died that had it.
+    """
+
+    run_id: str
+    queue: str
+    lane: str
+    priority: int
+    version: str
+    enqueued_at: datetime
+    available_at: datetime | None
+    attempts: int = 0
+    deaths: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class LaneRecord:
+    """A lane of a queue.
+
+    Attributes:
+        max_running: how many of its runs may be worked on at once; None is unlimited.
+        last_claim_at: when a run of it was taken last.
+    """
+
+    queue: str
+    lane: str
+    last_enqueued_at: datetime
+    max_running: int | None = None
+    last_claim_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueRecord:
+    """A queue that somebody has spoken about; others are open.
+
+    Attributes:
+        paused_at: since when nothing is taken from it.
+    """
+
+    queue: str
+    paused_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -269,6 +323,8 @@ Record = (
     PayloadRecord
     | VersionRecord
     | WorkerRecord
+    | QueueEntryRecord
+    | LaneRecord
     | RunRecord
     | StepRecord
     | CallRecord

@@ -1,11 +1,11 @@
 """A question to a person: the answer if there is one, else the run waits."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.definition.question import Decision, Question
 from engine.errors import Refused
 from engine.payloads import digest
-from engine.records import QuestionRecord
+from engine.records import QuestionRecord, RunStatus
 from engine.runtime.run import Run, Step
 from engine.runtime.views import question_asked
 
@@ -52,6 +52,14 @@ def withdraw(run: Run) -> None:
         if asked.status == "open" and asked.question_id not in run.waits_for:
             asked.status = "withdrawn"
             run.write((asked,))
+
+
+def next_look(run: Run) -> datetime | None:
+    """Say when a run that has stopped may be taken again: at once where it left, else when a question expires."""
+    if run.record.status is RunStatus.QUEUED:
+        return run.record.ended_at
+    deadlines = [run.questions[asked].deadline_at for asked in run.waits_for]
+    return min((at for at in deadlines if at is not None), default=None)
 
 
 async def _decision(run: Run, asked: QuestionRecord) -> Decision:

@@ -96,6 +96,7 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         step = begin(scope, name, node, known, visit=number, way=way, fields=fields, task_id=task_id)
         step.gives_up_to = gives_up_to
         try:
+            _leave_if_wanted(scope)
             update = await (visit_in_way(step, place) if ways else visit(step))
         except Pause:
             scope.waits[name] = step.waits_for
@@ -113,6 +114,12 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         return Command(update={**update, COUNTS: counted}, goto=_goto(step.goto))
 
     return enter
+
+
+def _leave_if_wanted(scope: Scope) -> None:
+    """Have a run stop before a step, as if it waited there, so that another process goes on with it."""
+    if scope.parent is None and scope.run.leaving.is_wanted:
+        raise Pause
 
 
 def _no_longer_waiting(scope: Scope, place: Place, counted: Counts, counts: Counts) -> Counts:

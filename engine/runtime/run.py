@@ -19,6 +19,7 @@ from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRe
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
+from engine.runtime.leaving import Leaving
 from engine.usage import Account, Amount, Usage
 
 Facts = ParamSpec("Facts")
@@ -86,6 +87,7 @@ class Run:
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
         waits_for: the ids of those that it waits for now.
+        leaving: whether it is to stop before its next step.
         turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
 
@@ -118,6 +120,7 @@ class Run:
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
+    leaving: Leaving = field(default_factory=Leaving)
     last_seq: int = 0
     last_part: int = 0
 

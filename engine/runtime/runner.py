@@ -20,49 +20,26 @@ from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
 from engine.records import RunRecord, RunStatus, VersionRecord
 from engine.runtime.apart import apart
-from engine.runtime.asking import withdraw
+from engine.runtime.asking import next_look, withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
 from engine.runtime.in_time import in_time
+from engine.runtime.leaving import Cancellation, Leaving
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
+from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
 from engine.runtime.run import Run, Scope, Target
+from engine.runtime.seed import seed
 from engine.runtime.tokens import COUNTS
 from engine.runtime.views import before, run_finished, run_started
-from engine.usage import Account, Amount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """Who a run is for and where it comes from."""
-
-    tenant: str | None = None
-    user_id: str | None = None
-    conversation_id: str | None = None
-    origin: str = "run"
-    parent_run_id: str | None = None
-    engine_version: str = ""
-    git_commit: str | None = None
-
+from engine.usage import Account
 
 Work = Callable[[], Awaitable[Mapping[str, Any]]]
-
-
-@dataclass(slots=True)
-class Cancellation:
-    """Cancels the work of a run when it is called, from whichever thread."""
-
-    task: "asyncio.Task[Any] | None" = None
-
-    def __call__(self) -> None:
-        """Cancel what is in progress."""
-        if self.task is not None:
-            self.task.get_loop().call_soon_threadsafe(self.task.cancel)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -103,25 +80,15 @@ class Runner:
         """
         state = initial_state(workflow.state, given)
         outbox = Outbox(run_id or self.clock.new_run_id())
-        now = self.clock.now()
-        record = RunRecord(
-            run_id=outbox.run_id,
-            workflow=workflow.name,
-            version=workflow.version,
-            status=RunStatus.RUNNING,
-            started_at=now,
-            claimed_at=now,
-            origin=origin.origin,
-            parent_run_id=origin.parent_run_id,
-            tenant=origin.tenant,
-            user_id=origin.user_id,
-            conversation_id=origin.conversation_id,
-            engine_version=origin.engine_version,
-            git_commit=origin.git_commit,
-        )
-        run = self._prepare(workflow, record, outbox, bundle, listener)
+        record = origin.record(workflow, outbox.run_id, RunStatus.RUNNING, self.clock.now())
+        record.claimed_at = record.started_at
+        run = self.prepare(workflow, record, outbox, bundle, listener)
         cancel = Cancellation()
         return await self._supervise(run, partial(self._from_input, run, given, state, cancel), cancel)
+
+    def knows(self, workflow: Workflow) -> None:
+        """Note that the ledger has the definition of a workflow."""
+        self._written.add(workflow.version)
 
     async def resume(
         self,
@@ -151,16 +118,41 @@ class Runner:
         await self._see_to_next_nodes(workflow, run_id)
         cancel = Cancellation()
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
-        outbox = Outbox(run_id, fence=taken.record.fence, is_new=False, has_checkpoint=True, has_blobs=True)
+        return await self.go_on(workflow, taken, bundle=bundle, cancel=cancel, budget=budget, listener=listener)
+
+    async def go_on(
+        self,
+        workflow: Workflow,
+        taken: Taken,
+        *,
+        bundle: Mapping[str, Any],
+        cancel: Cancellation | None = None,
+        budget: Budget | None = None,
+        listener: Listener | None = None,
+        leaving: Leaving | None = None,
+    ) -> RunResult:
+        """Work on a run that was taken, from its last checkpoint or its input; whoever sets `leaving` has it stop."""
+        has_begun = taken.has_begun
+        outbox = Outbox(
+            taken.record.run_id,
+            fence=taken.record.fence,
+            is_new=not has_begun,
+            has_checkpoint=has_begun,
+            has_blobs=has_begun,
+            is_queued=taken.is_queued,
+        )
         taken.record.version = workflow.version
+        cancel = cancel or Cancellation()
+        self.ledger.hold(taken.record.run_id, cancel)
         try:
-            run = self._prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
+            run = self.prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
         except BaseException:
             self.ledger.let_go(outbox)
             raise
+        run.leaving = leaving or run.leaving
         return await self._supervise(run, partial(self._onwards, run), cancel)
 
-    def _prepare(
+    def prepare(
         self,
         workflow: Workflow,
         record: RunRecord,
@@ -171,6 +163,7 @@ class Runner:
         taken: Taken | None = None,
         budget: Budget | None = None,
     ) -> Run:
+        """Make ready what a run needs, without writing anything."""
         record.bundle_payload = outbox.keep(dict(bundle))
         if workflow.version not in self._written:
             definition, now = workflow.to_json(), self.clock.now()
@@ -199,7 +192,7 @@ class Runner:
             last_seq=before(record.fence),
         )
         if taken is not None:
-            _seed(run, taken)
+            seed(run, taken)
         return run
 
     async def _supervise(self, run: Run, work: Work, cancel: Cancellation) -> RunResult:
@@ -257,7 +250,7 @@ class Runner:
         finally:  # whoever cancels now must know whether it has begun
             await admitting
             run.is_admitted = True
-            self._written.add(run.workflow.version)
+            self.knows(run.workflow)
             self._tell_start(run)
         return await self._through_graph(run, {**state, **entered, COUNTS: {}})
 
@@ -265,7 +258,7 @@ class Runner:
         """Run the graph from the last checkpoint; a run that has none yet starts from its input."""
         self._tell_start(run)
         config = self._config(run)
-        found = await self.ledger.checkpoints.aget_tuple(config)
+        found = await self.ledger.checkpoints.aget_tuple(config) if run.outbox.has_checkpoint else None
         if found is not None:
             run.outbox.values = found.checkpoint["channel_values"]
             return await self._through_graph(run, wake(run.outbox.values), EarlyEnds(ends_before(found)))
@@ -337,7 +330,7 @@ class Runner:
         elif record.status is RunStatus.CANCELLED:
             record.error_type, record.error_message = "Cancelled", "the run was cancelled"
         elif run.is_waiting:
-            record.status = RunStatus.WAITING
+            record.status = RunStatus.WAITING if run.waits_for else RunStatus.QUEUED
         else:
             record.status = RunStatus.SUCCEEDED
             record.output_payload = run.keep(dict(output))
@@ -347,30 +340,10 @@ class Runner:
             await self.ledger.admit(record, run.outbox, lambda: None)
         if run.last_seq == before(record.fence):
             self._tell_start(run)  # it ended before it had begun
-        await self.ledger.finish(record, run.outbox)
+        await self.ledger.finish(record, run.outbox, again_at=next_look(run))
         result = RunResult.of(record, dict(output))
         run.tell(run_finished, record, run.next_seq(), result)
         return result
 
     def _tell_start(self, run: Run) -> None:
         run.tell(run_started, run.record, run.next_seq(), cast("datetime", run.record.claimed_at))
-
-
-def _seed(run: Run, taken: Taken) -> None:
-    """Set a run to where the ledger says it is: what it has spent, and what it need not do again."""
-    record = run.record
-    run.is_admitted = True
-    run.journal = RunJournal.of(taken.steps, taken.calls)
-    run.worked_ns = record.duration_ns or 0
-    run.questions = {question.question_id: question for question in taken.questions}
-    record.steps, record.calls = len(taken.steps), 0
-    record.usage_input_tokens = record.usage_output_tokens = 0
-    for call in taken.calls:
-        run.spend(call)
-    spent = Amount(
-        tokens=sum(call.charged_tokens for call in taken.calls),
-        nano_usd=sum(call.charged_nano_usd for call in taken.calls),
-        calls=len(taken.calls),
-        steps=len(taken.steps),
-    )
-    run.account.settle(Amount(), spent)

@@ -13,10 +13,21 @@ from engine.errors import LeaseLost
 from engine.records import PayloadRecord, Record, RunRecord
 from engine.store.many_rows import statements
 from engine.store.one_statement import Composer, OneStatement, new_stream
-from engine.store.statements import ENDED, KINDS, FinishedRun, Kind, Row, cleaned, payload_row, prepared
+from engine.store.statements import (
+    ENDED,
+    KINDS,
+    EntryEnded,
+    EntryLeft,
+    FinishedRun,
+    Kind,
+    Row,
+    cleaned,
+    payload_row,
+    prepared,
+)
 
 Stream = tuple[str, str]
-Writable = Record | Row | FinishedRun
+Writable = Record | Row | FinishedRun | EntryLeft | EntryEnded
 _OF_JSON_SQLITE = "IN (SELECT value FROM json_each(?))"
 _OF_JSON_POSTGRES = "= ANY(SELECT json_array_elements_text($1::json))"
 _NAMED_SQLITE = "SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"

@@ -5,13 +5,13 @@ from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from engine.errors import InputError, RunBusy
 from engine.ports import Taken
 from engine.records import CallRecord, PayloadRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.store import tables
-from engine.store.lease import Lease, is_alive, lock_run, touch_run
+from engine.store.lease import Lease, is_alive, lock_run, time_of, touch_run
 from engine.store.statements import insert_once, payload_row
 
 _CUT = "the process that ran it ended while this call was in flight"
@@ -33,11 +33,10 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
         raise RunBusy(f"the run {run_id} is running in another process: wait for it, or `flowledger cancel {run_id}`")
     if row.input_payload is None:
         raise InputError(f"the run {run_id} stopped before its input was accepted: run the workflow anew")
-    lease.take(connection, run_id, row.fence + 1)
+    lease.take(connection, {run_id: row.fence + 1})
     worked = row.duration_ns or 0
     if status is RunStatus.RUNNING:
         worked += _worked_since_claim(connection, row)
-    _cut_calls(connection, run_id)
     touch_run(
         connection,
         run_id,
@@ -52,7 +51,16 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
         error_message=None,
         error_node=None,
     )
-    record = records_of(RunRecord, [lock_run(connection, run_id)])[0]
+    entry = tables.queue_entries
+    held = update(entry).where(entry.c.run_id == run_id).values(available_at=None)
+    is_queued = connection.execute(held).rowcount > 0
+    return history_of(connection, records_of(RunRecord, [lock_run(connection, run_id)])[0], is_queued=is_queued)
+
+
+def history_of(connection: Connection, record: RunRecord, *, is_queued: bool) -> Taken:
+    """Give a run that was just taken with what it has done so far."""
+    run_id = record.run_id
+    _cut_calls(connection, run_id)
     steps = select(tables.steps).where(tables.steps.c.run_id == run_id).order_by(tables.steps.c.seq)
     calls = select(tables.calls).where(tables.calls.c.run_id == run_id).order_by(tables.calls.c.started_at)
     questions = select(tables.questions).where(tables.questions.c.run_id == run_id)
@@ -61,6 +69,8 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
         records_of(StepRecord, connection.execute(steps).all()),
         records_of(CallRecord, connection.execute(calls).all()),
         records_of(QuestionRecord, connection.execute(questions).all()),
+        is_queued=is_queued,
+        has_begun=True,
     )
 
 
@@ -71,7 +81,7 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         InputError: the run has ended already.
     """
     row = lock_run(connection, run_id)
-    if row.status not in (RunStatus.RUNNING, RunStatus.WAITING):
+    if row.status not in (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING):
         raise InputError(f"the run {run_id} is not running: it is {row.status}")
     if row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id):
         touch_run(connection, run_id, cancel_requested_at=now)
@@ -91,6 +101,7 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         error_type="Cancelled",
         error_message="the run was cancelled",
     )
+    connection.execute(delete(tables.queue_entries).where(tables.queue_entries.c.run_id == run_id))
     return True
 
 
@@ -150,7 +161,14 @@ def answer(
         rows = [payload_row(payload) for payload in payloads]
         connection.execute(insert_once(tables.payloads, connection.dialect.name), rows)
     connection.execute(update(table).where(mine).values(**values))
+    _queue_again(connection, run_id)
     return records_of(QuestionRecord, connection.execute(select(table).where(mine)).all())[0]
+
+
+def _queue_again(connection: Connection, run_id: str) -> None:
+    """Let a worker take a run that waits, if it came through a queue."""
+    entry = tables.queue_entries
+    connection.execute(update(entry).where(entry.c.run_id == run_id).values(available_at=time_of(connection)))
 
 
 def _named(calls: Sequence[Any], name: str) -> list[Any]:

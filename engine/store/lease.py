@@ -5,7 +5,7 @@ import secrets
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,6 +54,7 @@ class Lease:
         self.worker_id = secrets.token_hex(8)
         self._runs: dict[str, _Held] = {}
         self._released: deque[str] = deque()
+        self.is_on_duty = False
         self._next_beat = self._next_look = 0.0
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
         upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
@@ -92,7 +93,7 @@ class Lease:
 
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
-        return self._next_look - time.monotonic() if self._runs or self._released else None
+        return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
 
     def beat(self, transactions: Transactions) -> None:
         """Renew the lease when it is time, let go of what was released, and look for runs that are to be cancelled."""
@@ -123,10 +124,10 @@ class Lease:
                 held.asked_at = asked_at  # told once, so that what cleans up is not cut off
                 held.cancel()
 
-    def take(self, connection: Connection, run_id: str, fence: int) -> None:
-        """Take or renew the lease, and a run with it, within a transaction; `hold` it when that has committed."""
+    def take(self, connection: Connection, fences: Mapping[str, int]) -> None:
+        """Take or renew the lease, and runs with it, within a transaction; `hold` each when that has committed."""
         connection.execute(self._beat)
-        self._runs[run_id] = _Held(fence=fence)
+        self._runs |= {run_id: _Held(fence=fence) for run_id, fence in fences.items()}
 
     def is_held(self, connection: Connection, run: Any) -> bool:
         """Say whether a living process has a run, this one or another."""

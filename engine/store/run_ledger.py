@@ -1,11 +1,12 @@
 """The ledger as a run sees it: it begins, writes under its fence, changes hands and ends."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from engine.definition.conversation import Conversation, Turn
@@ -14,12 +15,14 @@ from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
 from engine.ports import Taken
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, RunStatus
-from engine.store import hands
+from engine.store import hands, run_queue
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
+from engine.store.hands import records_of
 from engine.store.lease import Lease
 from engine.store.reader import Reader, contents_at
-from engine.store.statements import FinishedRun, Kind, Row
+from engine.store.statements import EntryEnded, EntryLeft, FinishedRun, Kind, Row
+from engine.store.tables import runs
 from engine.store.turns import turns_before
 from engine.store.writer import Writer
 
@@ -95,8 +98,10 @@ class RunLedger:
         """
         await self._writer.commit(outbox.take(), outbox.key)
 
-    async def finish(self, record: RunRecord, outbox: Outbox) -> None:
+    async def finish(self, record: RunRecord, outbox: Outbox, *, again_at: datetime | None = None) -> None:
         """Write how a run ended, with all that its outbox holds; this process has it no longer.
+
+        `again_at` is when a worker may take it again, if it came through a queue and has not come to its end.
 
         Raises:
             LeaseLost: the run has gone to another process.
@@ -107,6 +112,9 @@ class RunLedger:
             rows = [Row(kind, {}, (record.run_id, "")) for kind in _ended(outbox)]
         elif not outbox.holds_first:
             rows = outbox.release()
+        if outbox.is_queued:
+            goes_on = record.status in (RunStatus.QUEUED, RunStatus.WAITING)
+            rows.append(EntryLeft(record.run_id, again_at) if goes_on else EntryEnded(record.run_id))
         try:
             await self._writer.commit([*outbox.take_all(), FinishedRun(record), *rows], outbox.key)
         finally:
@@ -115,6 +123,48 @@ class RunLedger:
     def let_go(self, outbox: Outbox) -> None:
         """Have a run no longer, and write nothing: another process has it."""
         self._lease.release(outbox.run_id, outbox.fence)
+
+    async def known(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:
+        """Give those runs of these ids that there are."""
+        if not run_ids:
+            return ()
+        query = select(runs).where(runs.c.run_id.in_(run_ids))
+        return records_of(RunRecord, await self._reader.read(lambda connection: connection.execute(query).all()))
+
+    async def enqueue(self, rows: Iterable[Record]) -> None:
+        """Write runs down for workers to take: all of them, or none.
+
+        Raises:
+            RunBusy: one of them is there already.
+            StoreError: the database refused.
+        """
+        try:
+            await self._writer.commit(rows)
+        except StoreError as error:
+            if isinstance(error.__cause__, IntegrityError):
+                raise RunBusy("one of the runs is there already: none of them was queued") from error
+            raise
+
+    async def claim(self, wanted: run_queue.Wanted, capacity: int, now: datetime) -> list[Taken]:
+        """Take up to so many queued runs, to work on them here.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
+
+    @contextmanager
+    def on_duty(self) -> Generator[None]:
+        """Beat even without a run, so that others see that this process is there to work."""
+        self._lease.is_on_duty = True
+        try:
+            yield
+        finally:
+            self._lease.is_on_duty = False
+
+    def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
+        """Say what ends a run that was claimed, when somebody asks for its end."""
+        self._lease.hold(run_id, cancel)
 
     async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
         """Take a run that is not finished, to go on with it here.

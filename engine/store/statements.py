@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import IntEnum, auto
 from operator import attrgetter
 from typing import Any, cast
@@ -13,9 +14,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.records import (
     CallRecord,
     EventRecord,
+    LaneRecord,
     OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
+    QueueEntryRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -34,6 +37,8 @@ class Kind(IntEnum):
     VERSION = auto()
     PAYLOAD = auto()
     WORKER = auto()
+    LANE = auto()
+    QUEUE_ENTRY = auto()
     CALL = auto()
     STEP = auto()
     QUESTION = auto()
@@ -50,7 +55,27 @@ class Kind(IntEnum):
     ENDED_BLOBS = auto()
     ENDED_CHECKPOINTS = auto()
     ENDED_STREAM = auto()
+    ENTRY_LEFT = auto()
+    ENTRY_ENDED = auto()
     FINISHED_RUN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLeft:
+    """A queued run that is worked on no longer: from when on it may be taken again; None while it waits.
+
+    The names are those of the statement's values, since columns have the plain ones.
+    """
+
+    of_run_id: str
+    left_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryEnded:
+    """A queued run that has come to its end."""
+
+    of_run_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,10 @@ KINDS: Mapping[type, Kind] = {
     VersionRecord: Kind.VERSION,
     PayloadRecord: Kind.PAYLOAD,
     WorkerRecord: Kind.WORKER,
+    LaneRecord: Kind.LANE,
+    QueueEntryRecord: Kind.QUEUE_ENTRY,
+    EntryLeft: Kind.ENTRY_LEFT,
+    EntryEnded: Kind.ENTRY_ENDED,
     CallRecord: Kind.CALL,
     StepRecord: Kind.STEP,
     QuestionRecord: Kind.QUESTION,
@@ -113,7 +142,9 @@ class Prepared:
 
     def maker(self, prefix: str = "") -> Callable[[Any], Sequence[Any]]:
         """Give a function that takes the values of a row off a record."""
-        get = attrgetter(*(name.removeprefix(prefix) for name in self.names))
+        get: Any = attrgetter(*(name.removeprefix(prefix) for name in self.names))
+        if len(self.names) == 1:
+            return lambda record: self._processed([get(record)])
         return lambda record: self._processed(list(get(record)))
 
     def _processed(self, values: list[Any]) -> Sequence[Any]:
@@ -178,6 +209,10 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.ENDED_BLOBS: _of_stream(tables.checkpoint_blobs),
         Kind.ENDED_CHECKPOINTS: _of_stream(tables.checkpoints),
         Kind.ENDED_STREAM: _of_stream(tables.checkpoint_streams),
+        Kind.LANE: _open_lane(upsert),
+        Kind.QUEUE_ENTRY: once(tables.queue_entries),
+        Kind.ENTRY_LEFT: _leave_entry(),
+        Kind.ENTRY_ENDED: delete(tables.queue_entries).where(tables.queue_entries.c.run_id == bindparam("of_run_id")),
         Kind.RUN: insert(tables.runs),
         Kind.FINISHED_RUN: _finish(),
     }
@@ -202,6 +237,19 @@ def _of_checkpoint(table: Table) -> Delete:
 
 def _of_stream(table: Table) -> Delete:
     return delete(table).where(table.c.sid == bindparam("of_sid"))
+
+
+def _open_lane(upsert: Any) -> Insert:
+    """Note that a lane got a run; one that is there keeps its limit and its turn."""
+    made = upsert(tables.lanes)
+    latest = {"last_enqueued_at": made.excluded.last_enqueued_at}
+    return made.on_conflict_do_update(index_elements=["queue", "lane"], set_=latest)
+
+
+def _leave_entry() -> Update:
+    entries = tables.queue_entries
+    until = bindparam("left_until", type_=entries.c.available_at.type)
+    return update(entries).where(entries.c.run_id == bindparam("of_run_id")).values(available_at=until)
 
 
 def _finish() -> Update:

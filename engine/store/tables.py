@@ -26,8 +26,11 @@ from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 from engine.records import (
     CallRecord,
     EventRecord,
+    LaneRecord,
     OutcomeRecord,
     QuestionRecord,
+    QueueEntryRecord,
+    QueueRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -110,6 +113,19 @@ Index(
     sqlite_where=_IS_TURN,
     postgresql_where=_IS_TURN,
 )
+queue_entries = _table("queue_entries", QueueEntryRecord, key=("run_id",))
+_MAY_BE_TAKEN = text("available_at IS NOT NULL")
+Index(
+    "ix_queue_entries_turn",
+    queue_entries.c.queue,
+    queue_entries.c.lane,
+    queue_entries.c.priority.desc(),
+    queue_entries.c.available_at,
+    sqlite_where=_MAY_BE_TAKEN,
+    postgresql_where=_MAY_BE_TAKEN,
+)
+lanes = _table("lanes", LaneRecord, key=("queue", "lane"))
+queues = _table("queues", QueueRecord, key=("queue",))
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)

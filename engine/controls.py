@@ -1,0 +1,101 @@
+"""What people and other processes say about runs that there are: cancel, resolve, answer, queue again."""
+
+import asyncio
+from typing import Any
+
+from engine.errors import RunBusy
+from engine.ports import Clock
+from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
+from engine.runtime.answers import check_answer, the_one
+from engine.store.ledger import SqlLedger
+
+_CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
+
+
+class Controls:
+    """The part of an app that runs nothing itself."""
+
+    clock: Clock
+
+    @property
+    def ledger(self) -> SqlLedger:
+        """The ledger, opened on first use."""
+        raise NotImplementedError
+
+    async def cancel(self, run_id: str) -> RunRecord:
+        """End a run, whichever process has it, and give its record; returns when it has ended.
+
+        Raises:
+            InputError: there is no such run, or it is not running.
+            RunBusy: the process that has it has not ended it within a few seconds.
+        """
+        record = await self.ledger.run(run_id)
+        ended = await self.ledger.cancel(record.run_id, self.clock.now())
+        for _ in range(0 if ended else _CANCEL_LOOKS):
+            record = await self.ledger.run(record.run_id)
+            if record.status is not RunStatus.RUNNING:
+                return record
+            await asyncio.sleep(_CANCEL_LOOK_SECONDS)
+        if not ended:
+            raise RunBusy(f"the process that has the run {record.run_id} has not ended it yet: look again in a while")
+        return await self.ledger.run(record.run_id)
+
+    async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
+        """Say whether an action whose outcome nobody knew was done; then the run can be resumed.
+
+        Args:
+            run_id: the run, or a beginning or end of its id.
+            call_id: the call, or a beginning or end of its id.
+            done: whether it was done; if not, the run does it when it goes on.
+            answer: what it answered, JSON.
+
+        Raises:
+            InputError: there is no such call, or its outcome is known.
+        """
+        record = await self.ledger.run(run_id)
+        return await self.ledger.resolve(record.run_id, call_id, done=done, answer=answer)
+
+    async def questions(self, run_id: str) -> list[QuestionRecord]:
+        """Give what a run waits for people to answer; nothing if it does not wait.
+
+        Raises:
+            InputError: there is no such run.
+        """
+        record = await self.ledger.run(run_id)
+        if record.status is not RunStatus.WAITING:
+            return []
+        return [asked for asked in await self.ledger.questions(record.run_id) if asked.status == "open"]
+
+    async def answer(
+        self,
+        run_id: str,
+        answer: Any = None,
+        *,
+        refuse: bool = False,
+        reason: str | None = None,
+        question: str | None = None,
+        digest: str | None = None,
+        by: str | None = None,
+    ) -> QuestionRecord:
+        """Answer the question that a run waits with; then the run can be resumed.
+
+        Args:
+            run_id: the run, or a beginning or end of its id.
+            answer: JSON that fits what was asked; none where yes or no is all.
+            refuse: say no.
+            reason: why, for the run and for the ledger.
+            question: the question, or a beginning of its id, where several are open.
+            digest: what the answer is about, or a beginning of it: if the question is about something else by now, the
+                answer is refused.
+            by: who answers.
+
+        Raises:
+            InputError: there is no such question, it is about something else, or the answer does not fit.
+        """
+        record = await self.ledger.run(run_id)
+        asked = the_one(record, await self.questions(record.run_id), question, digest)
+        schema = None if asked.schema_payload is None else await self.ledger.value(asked.schema_payload)
+        if not refuse:
+            check_answer(asked, schema, answer)
+        status = "refused" if refuse else "answered"
+        return await self.ledger.answer(asked, status=status, now=self.clock.now(), answer=answer, reason=reason, by=by)

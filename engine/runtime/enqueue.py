@@ -1,0 +1,142 @@
+"""A run is written down for a worker to take: its input is checked and guarded here, and no other is ever stored."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from engine.definition.guardrail import Stage
+from engine.definition.state import initial_state
+from engine.definition.workflow import Workflow
+from engine.errors import GuardrailBlocked
+from engine.outbox import Outbox
+from engine.records import LaneRecord, QueueEntryRecord, Record, RunRecord, RunStatus
+from engine.runtime.middleware.guard import guarded
+from engine.runtime.origin import Origin
+from engine.runtime.provenance import engine_version, git_commit
+from engine.runtime.runner import Runner
+
+DEFAULT_QUEUE = "default"
+_AT_ONCE = 200  # runs in one transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Where a run stands in line.
+
+    Attributes:
+        lane: whose turn it shares with others; lanes take turns. That of its tenant if not given.
+        priority: the higher, the sooner within its lane.
+        at: when it may be taken at the earliest; None is now.
+    """
+
+    queue: str = DEFAULT_QUEUE
+    lane: str | None = None
+    priority: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A run that is to be queued: its input, who it is for, and its place in line.
+
+    Attributes:
+        key: what makes it the same as another of its workflow and tenant.
+    """
+
+    given: Mapping[str, Any]
+    tenant: str | None = None
+    user: str | None = None
+    conversation_id: str | None = None
+    turn: Turn | None = None
+    key: str | None = None
+
+
+async def enqueue(
+    runner: Runner, workflow: Workflow, orders: Iterable[Order], *, bundle: Mapping[str, Any]
+) -> list[RunRecord]:
+    """Queue runs, all that fit into a transaction at a time; one whose key was used before is given, not made.
+
+    Raises:
+        InputError: an input does not fit the workflow's state; runs in transactions before it are queued.
+        StoreError: the database refused.
+    """
+    records: list[RunRecord] = []
+    waiting = iter(orders)
+    while some := list(islice(waiting, _AT_ONCE)):
+        records += await _enqueue_some(runner, workflow, some, bundle)
+    return records
+
+
+async def _enqueue_some(
+    runner: Runner, workflow: Workflow, orders: Sequence[Order], bundle: Mapping[str, Any]
+) -> list[RunRecord]:
+    ids = [_run_id(workflow, order) for order in orders]
+    known = {run.run_id: run for run in await runner.ledger.known([run_id for run_id in ids if run_id])}
+    made: dict[str, RunRecord] = {}
+    rows: list[Record] = []
+    records: list[RunRecord] = []
+    for order, run_id in zip(orders, ids, strict=True):
+        found = known.get(run_id or "") or made.get(run_id or "")
+        if found is None:
+            found, its_rows = await _queued(runner, workflow, order, bundle, run_id)
+            made[found.run_id] = found
+            rows += its_rows
+        records.append(found)
+    if rows:
+        await runner.ledger.enqueue(rows)
+        runner.knows(workflow)
+    return records
+
+
+def _run_id(workflow: Workflow, order: Order) -> str | None:
+    """Make the id of a run of its key, so that the same key is the same run, for ever."""
+    if order.key is None:
+        return None
+    return hashlib.sha256("\0".join((workflow.name, order.tenant or "", order.key)).encode()).hexdigest()[:32]
+
+
+async def _queued(
+    runner: Runner, workflow: Workflow, order: Order, bundle: Mapping[str, Any], run_id: str | None
+) -> tuple[RunRecord, Sequence[Record]]:
+    """Give a run and all that has to be written of it; one whose input is blocked ends here, and is not queued."""
+    origin = Origin(
+        tenant=order.tenant,
+        user_id=order.user,
+        conversation_id=order.conversation_id,
+        origin="queue",
+        engine_version=engine_version(),
+        git_commit=git_commit(),
+    )
+    given, turn = order.given, order.turn or Turn()
+    state = initial_state(workflow.state, given)
+    outbox, now = Outbox(run_id or runner.clock.new_run_id(), fence=0), runner.clock.now()
+    record = origin.record(workflow, outbox.run_id, RunStatus.QUEUED, now)
+    record.fence = 0
+    run = runner.prepare(workflow, record, outbox, bundle, None)
+    entered: Mapping[str, Any] = {name: state[name] for name in given}
+    try:
+        if workflow.guard_input:
+            entered = await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT)
+    except GuardrailBlocked as error:
+        record.status, record.ended_at = RunStatus.BLOCKED, now
+        record.error_type, record.error_message = type(error).__name__, str(error)
+        return record, [record, *outbox.take_all()]
+    record.input_payload = run.keep(dict(entered))
+    entry = QueueEntryRecord(
+        run_id=record.run_id,
+        queue=turn.queue,
+        lane=_lane(order, turn),
+        priority=turn.priority,
+        version=workflow.version,
+        enqueued_at=now,
+        available_at=turn.at or now,
+    )
+    lane = LaneRecord(queue=turn.queue, lane=entry.lane, last_enqueued_at=now)
+    return record, [record, *outbox.take_all(), lane, entry]
+
+
+def _lane(order: Order, turn: Turn) -> str:
+    return (order.tenant or "") if turn.lane is None else turn.lane
