@@ -3,10 +3,13 @@
 import asyncio
 from typing import Any
 
+from engine.definition.workflow import Workflow
 from engine.errors import RunBusy
 from engine.ports import Clock
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
+from engine.runtime.enqueue import DEFAULT_QUEUE
+from engine.store import queue_control
 from engine.store.ledger import SqlLedger
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
@@ -20,6 +23,10 @@ class Controls:
     @property
     def ledger(self) -> SqlLedger:
         """The ledger, opened on first use."""
+        raise NotImplementedError
+
+    def workflow(self, name: str) -> Workflow:
+        """Give the workflow of a name."""
         raise NotImplementedError
 
     async def cancel(self, run_id: str) -> RunRecord:
@@ -39,6 +46,32 @@ class Controls:
         if not ended:
             raise RunBusy(f"the process that has the run {record.run_id} has not ended it yet: look again in a while")
         return await self.ledger.run(record.run_id)
+
+    async def requeue(self, run_id: str, queue: str = DEFAULT_QUEUE, lane: str | None = None) -> RunRecord:
+        """Queue a run that stopped short of its end; a worker goes on with it from its last checkpoint.
+
+        Raises:
+            InputError: there is no such run, or it has come to its end.
+            RunBusy: it is queued, or a living process has it.
+        """
+        record, now = await self.ledger.run(run_id), self.clock.now()
+        version = self.workflow(record.workflow).version
+        await self.ledger.change(
+            lambda connection: queue_control.requeue(connection, record.run_id, queue, lane, version, now)
+        )
+        return await self.ledger.run(record.run_id)
+
+    async def pause(self, queue: str) -> None:
+        """Have nothing taken from a queue; runs in progress go on."""
+        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, paused=True))
+
+    async def unpause(self, queue: str) -> None:
+        """Let runs be taken from a queue again."""
+        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, paused=False))
+
+    async def limit(self, queue: str, lane: str, max_running: int | None) -> None:
+        """Say how many runs of a lane may be worked on at once; None is any number."""
+        await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running))
 
     async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
         """Say whether an action whose outcome nobody knew was done; then the run can be resumed.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import approve, chaos, check, cost, db, index, recover, run, runs
+from engine.cli import approve, chaos, check, cost, db, enqueue, index, queue, recover, run, runs, worker
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
@@ -30,6 +30,11 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 cli.command("run")(run.run)
+cli.command("enqueue")(enqueue.enqueue)
+cli.command("worker")(worker.worker)
+cli.add_typer(queue.commands, name="queue")
+cli.command("workers")(queue.workers)
+cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)
 cli.command("cancel")(recover.cancel)
 cli.command("resolve")(recover.resolve)

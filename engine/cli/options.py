@@ -70,11 +70,43 @@ def parse_since(text: str | None, now: datetime) -> datetime | None:
     """
     if text is None:
         return None
-    number, unit = text.strip()[:-1], text.strip()[-1:]
     try:
-        if unit in _UNITS and number.isdecimal() and len(number) <= 6:
-            return now - timedelta(**{_UNITS[unit]: int(number)})
-        moment = datetime.fromisoformat(text)
+        span = _span(text)
+        return _moment(text) if span is None else now - span
     except (ValueError, OverflowError) as error:
         raise InputError(f"--since {text!r} is neither a span like 12h or 7d nor a date like 2026-01-31") from error
+
+
+def parse_span(option: str, text: str) -> timedelta:
+    """Read a span like 30m or 2d.
+
+    Raises:
+        InputError: the text is none.
+    """
+    span = _span(text)
+    if span is None:
+        raise InputError(f"{option} {text!r} is not a span like 30s, 15m, 12h or 7d")
+    return span
+
+
+def parse_moment(option: str, text: str) -> datetime:
+    """Read a date, or a date with a time; UTC where it names no zone.
+
+    Raises:
+        InputError: the text is none.
+    """
+    try:
+        return _moment(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text!r} is not a moment like 2026-01-31 or 2026-01-31T08:00") from error
+
+
+def _span(text: str) -> timedelta | None:
+    number, unit = text.strip()[:-1], text.strip()[-1:]
+    is_span = unit in _UNITS and number.isdecimal() and len(number) <= 6
+    return timedelta(**{_UNITS[unit]: int(number)}) if is_span else None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

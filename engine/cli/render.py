@@ -18,7 +18,7 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 errors = Console(stderr=True, highlight=False)
 
 _GREEN = ("succeeded", "ok", "answered")
-_YELLOW = ("running", "waiting", "open", "cancelled", "interrupted", "withdrawn")
+_YELLOW = ("queued", "running", "waiting", "open", "cancelled", "interrupted", "withdrawn")
 _COLOURS = {**dict.fromkeys(_GREEN, "green"), **dict.fromkeys(_YELLOW, "yellow")}
 
 

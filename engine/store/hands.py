@@ -40,21 +40,20 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
     touch_run(
         connection,
         run_id,
-        status=RunStatus.RUNNING,
+        **begun_by(lease.worker_id, now),
         fence=row.fence + 1,
-        worker_id=lease.worker_id,
-        claimed_at=now,
         duration_ns=worked,
-        ended_at=None,
-        cancel_requested_at=None,
-        error_type=None,
-        error_message=None,
-        error_node=None,
     )
     entry = tables.queue_entries
     held = update(entry).where(entry.c.run_id == run_id).values(available_at=None)
     is_queued = connection.execute(held).rowcount > 0
     return history_of(connection, records_of(RunRecord, [lock_run(connection, run_id)])[0], is_queued=is_queued)
+
+
+def begun_by(worker_id: str, now: datetime) -> dict[str, Any]:
+    """Give what the row of a run says that a process has just taken; how it stood before is over."""
+    over = dict.fromkeys(("ended_at", "cancel_requested_at", "error_type", "error_message", "error_node"))
+    return {"status": RunStatus.RUNNING, "worker_id": worker_id, "claimed_at": now, **over}
 
 
 def history_of(connection: Connection, record: RunRecord, *, is_queued: bool) -> Taken:

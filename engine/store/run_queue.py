@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
 from engine.store import tables
-from engine.store.hands import history_of, records_of
+from engine.store.hands import begun_by, history_of, records_of
 from engine.store.lease import Lease, is_alive, time_of, touch_run
 
 MOST_DEATHS = 3
@@ -46,7 +46,7 @@ def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, n
     if not found:
         return []
     taken = update(_runs).where(_runs.c.run_id.in_(found), _runs.c.status.in_(_AT_REST))
-    values = {"status": RunStatus.RUNNING, "fence": _runs.c.fence + 1, "worker_id": lease.worker_id, "claimed_at": now}
+    values = begun_by(lease.worker_id, now) | {"fence": _runs.c.fence + 1}
     rows = connection.execute(taken.values(**values).returning(_runs)).all()
     records: list[RunRecord] = records_of(RunRecord, rows)
     ours = {record.run_id: record for record in records}
@@ -108,7 +108,9 @@ def _due(connection: Connection, wanted: Wanted) -> ColumnElement[bool]:
     paused = select(_queues.c.queue).where(_queues.c.paused_at.is_not(None))
     here = _entries.c.queue.in_(list(wanted.queues)) & _entries.c.queue.not_in(paused)
     versions = _entries.c.version.in_(list(wanted.versions))
-    return here & versions & (_entries.c.available_at <= time_of(connection))
+    is_time = _entries.c.available_at <= time_of(connection)
+    undelayed = _entries.c.available_at <= _entries.c.enqueued_at  # whatever the clock of who queued it says
+    return here & versions & (is_time | undelayed)
 
 
 def _open_lanes(connection: Connection, wanted: Wanted, due: ColumnElement[bool], most: int) -> Sequence[Any]:
@@ -156,7 +158,7 @@ def _first_of(connection: Connection, due: ColumnElement[bool], shares: Mapping[
             query = (
                 select(_entries.c.run_id)
                 .where(_entries.c.queue == queue, _entries.c.lane == lane, due)
-                .order_by(_entries.c.priority.desc(), _entries.c.available_at, _entries.c.run_id)
+                .order_by(_entries.c.priority.desc(), _entries.c.available_at, _entries.c.enqueued_at)
                 .limit(share)
                 .with_for_update(skip_locked=True)
             )

@@ -178,7 +178,7 @@ def prepared(dialect: Dialect) -> dict[Kind, Prepared]:
 
 
 def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
-    upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
+    upsert = upsert_of("sqlite" if is_sqlite else "postgresql")
 
     def once(table: Table) -> Insert:
         return insert_once(table, "sqlite" if is_sqlite else "postgresql")
@@ -218,10 +218,14 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
     }
 
 
+def upsert_of(dialect: str) -> Any:
+    """Give the insertion of a dialect, which can say what happens with rows that are there already."""
+    return sqlite.insert if dialect == "sqlite" else postgresql.insert
+
+
 def insert_once(table: Table, dialect: str) -> Insert:
     """Insert rows that may be there already."""
-    upsert: Any = sqlite.insert if dialect == "sqlite" else postgresql.insert
-    return upsert(table).on_conflict_do_nothing()
+    return upsert_of(dialect)(table).on_conflict_do_nothing()
 
 
 def _numbered(table: Table) -> Insert:

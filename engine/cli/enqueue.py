@@ -1,0 +1,109 @@
+"""flowledger enqueue: queue runs for workers, one or a file of them."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.progress import track
+
+from engine.app import App
+from engine.cli.loading import load_app
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_moment, parse_span, within
+from engine.cli.render import console, errors
+from engine.cli.run import input_of
+from engine.errors import InputError
+from engine.records import RunRecord
+from engine.runtime.enqueue import DEFAULT_QUEUE, Order, Turn
+
+_AT_ONCE = 200  # runs in one transaction
+
+
+def enqueue(
+    workflow: Annotated[str, typer.Argument(help="The workflow's name.")],
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIELD=VALUE]...", help="Its input, a field at a time.")
+    ] = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--from", help="A file of inputs, one JSON object a line, each a run; - is standard input."),
+    ] = None,
+    queue: Annotated[str, typer.Option(help="The queue.")] = DEFAULT_QUEUE,
+    lane: Annotated[str | None, typer.Option(help="Whose turn they share; else their tenant's.")] = None,
+    priority: Annotated[int, typer.Option(help="The higher, the sooner within the lane.")] = 0,
+    at: Annotated[str | None, typer.Option("--at", help="Not before this moment, as in 2026-12-24T08:00.")] = None,
+    in_: Annotated[str | None, typer.Option("--in", help="Not before so long from now, as in 30m.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Who pays: kept with the runs.")] = None,
+    user: Annotated[str | None, typer.Option(help="Who asks: kept with the runs.")] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Of your own: asked again with the same key, the run that there is is given.")
+    ] = None,
+    app: AppOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Queue runs for workers; input guardrails see each input here, before it is stored.
+
+    Example: flowledger enqueue triage --from messages.jsonl --tenant acme
+    """
+    loaded = load_app(app, database)
+    found = loaded.workflow(workflow)
+    if source is not None and (values or key):
+        raise InputError("--from gives the inputs: leave FIELD=VALUE and --key out")
+    turn = Turn(queue=queue, lane=lane, priority=priority, at=_moment(loaded.clock.now(), at, in_))
+    inputs = [input_of(found, values or [], None)] if source is None else list(_lines(source))
+    orders = [Order(given, tenant=tenant, user=user, turn=turn, key=key) for given in inputs]
+    records = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, orders)))
+    _show(records, turn, as_json=as_json)
+
+
+async def _enqueue(app: App, workflow: str, orders: list[Order]) -> list[RunRecord]:
+    records: list[RunRecord] = []
+    chunks = [orders[start : start + _AT_ONCE] for start in range(0, len(orders), _AT_ONCE)]
+    hidden = len(chunks) < 2 or not sys.stderr.isatty()
+    for chunk in track(chunks, "queueing", console=errors, transient=True, disable=hidden):
+        records += await app.enqueue_all(workflow, chunk)
+    return records
+
+
+def _show(records: list[RunRecord], turn: Turn, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([{"run_id": run.run_id, "status": run.status} for run in records]))
+        return
+    if len(records) == 1:
+        console.print(f"{records[0].run_id} {records[0].status}", markup=False)
+        return
+    counts = {
+        status: sum(run.status == status for run in records) for status in sorted({run.status for run in records})
+    }
+    said = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "no runs"
+    console.print(f"{said} in the queue {turn.queue}", markup=False)
+
+
+def _moment(now: datetime, at: str | None, span: str | None) -> datetime | None:
+    if at is not None and span is not None:
+        raise InputError("say --at or --in, not both")
+    if span is not None:
+        return now + parse_span("--in", span)
+    return None if at is None else parse_moment("--at", at)
+
+
+def _lines(name: str) -> Iterator[dict[str, Any]]:
+    try:
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--from {name}: the file cannot be read: {error}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"--from {name}, line {number}: it is not JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise InputError(f"--from {name}, line {number}: one JSON object is expected, not a {type(value).__name__}")
+        yield cast("dict[str, Any]", value)

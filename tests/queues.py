@@ -1,0 +1,39 @@
+"""Workflows and helpers for tests of queues and workers."""
+
+from collections.abc import Iterable
+
+from engine import App
+from engine.runtime.enqueue import Order, Turn
+from engine.worker import Worker
+from tests.flows import Ask, line, noting
+
+NOTES = line(("first", noting()), ("second", noting()), name="notes", state=Ask)
+
+
+def app_on(url: str, *workflows: object) -> App:
+    return App(workflows=workflows or (NOTES,), database=url)
+
+
+async def enqueue(app: App, count: int = 1, workflow: str = "notes", **fields: object) -> list[str]:
+    """Queue runs and give their ids; fields of a turn go to the turn."""
+    places = {name: fields.pop(name) for name in ("queue", "lane", "priority", "at") if name in fields}
+    order = Order({"question": "why?"}, turn=Turn(**places), **fields)
+    return [run.run_id for run in await app.enqueue_all(workflow, [order] * count)]
+
+
+async def claimed(app: App, capacity: int = 10, **fields: object) -> list[str]:
+    return [taken.record.run_id for taken in await app.claim(capacity, **fields)]
+
+
+async def work(app: App, **fields: object) -> dict[str, int]:
+    return dict(await Worker(app, until_empty=True, **fields).run())
+
+
+async def statuses(app: App, run_ids: Iterable[str]) -> list[str]:
+    return [str((await app.ledger.run(run_id)).status) for run_id in run_ids]
+
+
+async def go_on(app: App, run_id: str) -> str:
+    """Claim one run and work on it here."""
+    (taken,) = [one for one in await app.claim(10) if one.record.run_id == run_id]
+    return str((await app.go_on(taken)).status)
