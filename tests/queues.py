@@ -3,11 +3,20 @@
 from collections.abc import Iterable
 
 from engine import App
+from engine.nodes.call_tool import CallTool
 from engine.runtime.enqueue import Order, Turn
 from engine.worker import Worker
 from tests.flows import Ask, line, noting
 
+
+def fail(question: str) -> str:
+    """Fail."""
+    raise ValueError(question)
+
+
 NOTES = line(("first", noting()), ("second", noting()), name="notes", state=Ask)
+FAILS = line(("tool", CallTool(tool=fail, args={"question": "question"}, into="ticket")), name="fails")
+app = App(workflows=[NOTES, FAILS])
 
 
 def app_on(url: str, *workflows: object) -> App:

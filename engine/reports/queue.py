@@ -75,7 +75,7 @@ def _lanes(connection: Connection) -> list[LaneRow]:
     at = queue_entries.c.available_at
     is_due, is_delayed = (
         or_(at <= now, at <= queue_entries.c.enqueued_at),
-        and_(at > now, at > queue_entries.c.enqueued_at),
+        and_(at > now, at > queue_entries.c.enqueued_at, runs.c.status == RunStatus.QUEUED),
     )
     due = func.sum(case((is_due, 1), else_=0))
     counts = (
