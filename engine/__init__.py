@@ -40,6 +40,7 @@ from engine.nodes.retrieve import Retrieve
 from engine.nodes.subflow import Subflow
 from engine.nodes.validate import Validate
 from engine.records import RunStatus
+from engine.runtime.enqueue import QueuePlace, RunRequest
 from engine.runtime.events import (
     CallFinished,
     CallStarted,
@@ -55,6 +56,7 @@ from engine.runtime.events import (
 )
 from engine.runtime.result import RunResult
 from engine.usage import Price, Usage
+from engine.worker import Worker
 
 __all__ = [
     "END",
@@ -103,6 +105,7 @@ __all__ = [
     "Prompt",
     "Question",
     "QuestionAsked",
+    "QueuePlace",
     "Refused",
     "Reply",
     "Retrieve",
@@ -110,6 +113,7 @@ __all__ = [
     "Retry",
     "RunError",
     "RunFinished",
+    "RunRequest",
     "RunResult",
     "RunStarted",
     "RunStatus",
@@ -130,5 +134,6 @@ __all__ = [
     "Usage",
     "Validate",
     "Verdict",
+    "Worker",
     "Workflow",
 ]

@@ -24,7 +24,7 @@ from engine.runtime.as_graph import as_graph
 from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
 from engine.runtime.collector import settle
-from engine.runtime.enqueue import DEFAULT_QUEUE, Order, Turn, enqueue
+from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
 from engine.runtime.middleware.breaker import Breakers
@@ -178,7 +178,7 @@ class App(Controls):
         tenant: str | None = None,
         user: str | None = None,
         conversation_id: str | None = None,
-        turn: Turn | None = None,
+        place: QueuePlace | None = None,
         key: str | None = None,
     ) -> RunRecord:
         """Queue a run for a worker and give its record; it is durable when this returns.
@@ -189,7 +189,7 @@ class App(Controls):
             tenant: who pays.
             user: who asks.
             conversation_id: the conversation that the run continues.
-            turn: where it stands in line; else in the queue `default`, in the lane of its tenant.
+            place: where it stands in line; else in the queue `default`, in the lane of its tenant.
             key: of your own: a second run with the same key, workflow and tenant is not made, the first is given.
 
         Raises:
@@ -197,13 +197,15 @@ class App(Controls):
             InputError: the input does not fit the workflow's state.
             StoreError: the ledger cannot be written.
         """
-        order = Order(given or {}, tenant=tenant, user=user, conversation_id=conversation_id, turn=turn, key=key)
-        return (await self.enqueue_all(workflow, [order]))[0]
+        request = RunRequest(
+            given or {}, tenant=tenant, user=user, conversation_id=conversation_id, place=place, key=key
+        )
+        return (await self.enqueue_all(workflow, [request]))[0]
 
-    async def enqueue_all(self, workflow: str, orders: Iterable[Order]) -> list[RunRecord]:
-        """Queue runs of a workflow in one transaction, and give their records in the same order."""
+    async def enqueue_all(self, workflow: str, requests: Iterable[RunRequest]) -> list[RunRecord]:
+        """Queue runs of a workflow in one transaction, and give their records in the same request."""
         found = self.workflow(workflow)
-        return await enqueue(self._running(), found, orders, bundle=self._bundle(found))
+        return await enqueue(self._running(), found, requests, bundle=self._bundle(found))
 
     def check_models(self) -> None:
         """Make the clients of every model that a workflow needs.

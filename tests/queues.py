@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from engine import App
 from engine.nodes.call_tool import CallTool
-from engine.runtime.enqueue import Order, Turn
+from engine.runtime.enqueue import QueuePlace, RunRequest
 from engine.worker import Worker
 from tests.flows import Ask, line, noting
 
@@ -24,10 +24,10 @@ def app_on(url: str, *workflows: object) -> App:
 
 
 async def enqueue(app: App, count: int = 1, workflow: str = "notes", **fields: object) -> list[str]:
-    """Queue runs and give their ids; fields of a turn go to the turn."""
+    """Queue runs and give their ids; queue, lane, priority and at make its place."""
     places = {name: fields.pop(name) for name in ("queue", "lane", "priority", "at") if name in fields}
-    order = Order({"question": "why?"}, turn=Turn(**places), **fields)
-    return [run.run_id for run in await app.enqueue_all(workflow, [order] * count)]
+    request = RunRequest({"question": "why?"}, place=QueuePlace(**places), **fields)
+    return [run.run_id for run in await app.enqueue_all(workflow, [request] * count)]
 
 
 async def claimed(app: App, capacity: int = 10, **fields: object) -> list[str]:

@@ -18,7 +18,7 @@ from engine.cli.render import console, errors
 from engine.cli.run import input_of
 from engine.errors import InputError
 from engine.records import RunRecord
-from engine.runtime.enqueue import DEFAULT_QUEUE, Order, Turn
+from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
 
 _AT_ONCE = 200  # runs in one transaction
 
@@ -54,23 +54,23 @@ def enqueue(
     found = loaded.workflow(workflow)
     if source is not None and (values or key):
         raise InputError("--from gives the inputs: leave FIELD=VALUE and --key out")
-    turn = Turn(queue=queue, lane=lane, priority=priority, at=_moment(loaded.clock.now(), at, in_))
+    place = QueuePlace(queue=queue, lane=lane, priority=priority, at=_moment(loaded.clock.now(), at, in_))
     inputs = [input_of(found, values or [], None)] if source is None else list(_lines(source))
-    orders = [Order(given, tenant=tenant, user=user, turn=turn, key=key) for given in inputs]
-    records = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, orders)))
-    _show(records, turn, as_json=as_json)
+    requests = [RunRequest(given, tenant=tenant, user=user, place=place, key=key) for given in inputs]
+    records = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, requests)))
+    _show(records, place, as_json=as_json)
 
 
-async def _enqueue(app: App, workflow: str, orders: list[Order]) -> list[RunRecord]:
+async def _enqueue(app: App, workflow: str, requests: list[RunRequest]) -> list[RunRecord]:
     records: list[RunRecord] = []
-    chunks = [orders[start : start + _AT_ONCE] for start in range(0, len(orders), _AT_ONCE)]
+    chunks = [requests[start : start + _AT_ONCE] for start in range(0, len(requests), _AT_ONCE)]
     hidden = len(chunks) < 2 or not sys.stderr.isatty()
     for chunk in track(chunks, "queueing", console=errors, transient=True, disable=hidden):
         records += await app.enqueue_all(workflow, chunk)
     return records
 
 
-def _show(records: list[RunRecord], turn: Turn, *, as_json: bool) -> None:
+def _show(records: list[RunRecord], place: QueuePlace, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps([{"run_id": run.run_id, "status": run.status} for run in records]))
         return
@@ -81,7 +81,7 @@ def _show(records: list[RunRecord], turn: Turn, *, as_json: bool) -> None:
         status: sum(run.status == status for run in records) for status in sorted({run.status for run in records})
     }
     said = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "no runs"
-    console.print(f"{said} in the queue {turn.queue}", markup=False)
+    console.print(f"{said} in the queue {place.queue}", markup=False)
 
 
 def _moment(now: datetime, at: str | None, span: str | None) -> datetime | None:

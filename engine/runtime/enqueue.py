@@ -23,7 +23,7 @@ _AT_ONCE = 200  # runs in one transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Turn:
+class QueuePlace:
     """Where a run stands in line.
 
     Attributes:
@@ -39,7 +39,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class RunRequest:
     """A run that is to be queued: its input, who it is for, and its place in line.
 
     Attributes:
@@ -50,12 +50,12 @@ class Order:
     tenant: str | None = None
     user: str | None = None
     conversation_id: str | None = None
-    turn: Turn | None = None
+    place: QueuePlace | None = None
     key: str | None = None
 
 
 async def enqueue(
-    runner: Runner, workflow: Workflow, orders: Iterable[Order], *, bundle: Mapping[str, Any]
+    runner: Runner, workflow: Workflow, requests: Iterable[RunRequest], *, bundle: Mapping[str, Any]
 ) -> list[RunRecord]:
     """Queue runs, all that fit into a transaction at a time; one whose key was used before is given, not made.
 
@@ -64,24 +64,24 @@ async def enqueue(
         StoreError: the database refused.
     """
     records: list[RunRecord] = []
-    waiting = iter(orders)
+    waiting = iter(requests)
     while some := list(islice(waiting, _AT_ONCE)):
         records += await _enqueue_some(runner, workflow, some, bundle)
     return records
 
 
 async def _enqueue_some(
-    runner: Runner, workflow: Workflow, orders: Sequence[Order], bundle: Mapping[str, Any]
+    runner: Runner, workflow: Workflow, requests: Sequence[RunRequest], bundle: Mapping[str, Any]
 ) -> list[RunRecord]:
-    ids = [_run_id(workflow, order) for order in orders]
+    ids = [_run_id(workflow, request) for request in requests]
     known = {run.run_id: run for run in await runner.ledger.known([run_id for run_id in ids if run_id])}
     made: dict[str, RunRecord] = {}
     rows: list[Record] = []
     records: list[RunRecord] = []
-    for order, run_id in zip(orders, ids, strict=True):
+    for request, run_id in zip(requests, ids, strict=True):
         found = known.get(run_id or "") or made.get(run_id or "")
         if found is None:
-            found, its_rows = await _queued(runner, workflow, order, bundle, run_id)
+            found, its_rows = await _queued(runner, workflow, request, bundle, run_id)
             made[found.run_id] = found
             rows += its_rows
         records.append(found)
@@ -91,26 +91,26 @@ async def _enqueue_some(
     return records
 
 
-def _run_id(workflow: Workflow, order: Order) -> str | None:
+def _run_id(workflow: Workflow, request: RunRequest) -> str | None:
     """Make the id of a run of its key, so that the same key is the same run, for ever."""
-    if order.key is None:
+    if request.key is None:
         return None
-    return hashlib.sha256("\0".join((workflow.name, order.tenant or "", order.key)).encode()).hexdigest()[:32]
+    return hashlib.sha256("\0".join((workflow.name, request.tenant or "", request.key)).encode()).hexdigest()[:32]
 
 
 async def _queued(
-    runner: Runner, workflow: Workflow, order: Order, bundle: Mapping[str, Any], run_id: str | None
+    runner: Runner, workflow: Workflow, request: RunRequest, bundle: Mapping[str, Any], run_id: str | None
 ) -> tuple[RunRecord, Sequence[Record]]:
     """Give a run and all that has to be written of it; one whose input is blocked ends here, and is not queued."""
     origin = Origin(
-        tenant=order.tenant,
-        user_id=order.user,
-        conversation_id=order.conversation_id,
+        tenant=request.tenant,
+        user_id=request.user,
+        conversation_id=request.conversation_id,
         origin="queue",
         engine_version=engine_version(),
         git_commit=git_commit(),
     )
-    given, turn = order.given, order.turn or Turn()
+    given, place = request.given, request.place or QueuePlace()
     state = initial_state(workflow.state, given)
     outbox, now = Outbox(run_id or runner.clock.new_run_id(), fence=0), runner.clock.now()
     record = origin.record(workflow, outbox.run_id, RunStatus.QUEUED, now)
@@ -127,16 +127,16 @@ async def _queued(
     record.input_payload = run.keep(dict(entered))
     entry = QueueEntryRecord(
         run_id=record.run_id,
-        queue=turn.queue,
-        lane=_lane(order, turn),
-        priority=turn.priority,
+        queue=place.queue,
+        lane=_lane(request, place),
+        priority=place.priority,
         version=workflow.version,
         enqueued_at=now,
-        available_at=turn.at or now,
+        available_at=place.at or now,
     )
-    lane = LaneRecord(queue=turn.queue, lane=entry.lane, last_enqueued_at=now)
+    lane = LaneRecord(queue=place.queue, lane=entry.lane, last_enqueued_at=now)
     return record, [record, *outbox.take_all(), lane, entry]
 
 
-def _lane(order: Order, turn: Turn) -> str:
-    return (order.tenant or "") if turn.lane is None else turn.lane
+def _lane(request: RunRequest, place: QueuePlace) -> str:
+    return (request.tenant or "") if place.lane is None else place.lane

@@ -39,7 +39,7 @@ def one_sentence(ran) -> str:
         (["run", "say", "--nonsense"], "No such option"),
         (["nonsense"], "No such command"),
         (["runs", "--since", "yesterday"], "--since 'yesterday' is neither a span like 12h or 7d nor a date"),
-        (["runs", "--status", "odd"], "--status 'odd': a run is one of running, succeeded"),
+        (["runs", "--status", "odd"], "--status 'odd': a run is one of queued, running, succeeded"),
         (["runs", "--limit", "0"], "--limit"),
         (["show", "ffff"], "no run has the id 'ffff'"),
         (["cost", "--by", "colour"], "--by colour: the dimensions are workflow"),

@@ -7,9 +7,10 @@ FACE = """
     CallFinished CallRunnable CallStarted CallTool Chain Compute ConfigurationError Conversation CustomEvent
     Decision DefinitionError EngineError Event Extractive ForEach Generate GuardItem Guardrail GuardrailBlocked
     History InputError MergeByKey Model Node Parallel Passage Passages Price Prompt Question QuestionAsked
-    Refused Reply Retrieve Retrieved Retry RunError RunFinished RunResult RunStarted RunStatus Span Stage State
+    QueuePlace Refused Reply Retrieve Retrieved Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus
+    Span Stage State
     StepContext StepFinished StepStarted StoreError Subflow TextDelta TextReset ToolFailed ToolResults Turn
-    Update Usage Validate Verdict Workflow
+    Update Usage Validate Verdict Worker Workflow
 """.split()
 
 

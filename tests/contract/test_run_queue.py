@@ -7,7 +7,7 @@ from sqlalchemy import update
 
 from engine.errors import InputError, LeaseLost, RunBusy
 from engine.reports.queue import lanes_of
-from engine.runtime.enqueue import Order
+from engine.runtime.enqueue import RunRequest
 from engine.store.run_queue import MOST_DEATHS, reap
 from engine.store.tables import runs
 from tests.databases import SHARED, ready
@@ -95,19 +95,19 @@ async def test_a_worker_takes_from_its_queues_only(app):
 
 
 async def test_the_same_key_is_the_same_run_for_each_tenant(app):
-    (first,) = await enqueue(app, key="order-7", tenant="acme")
-    assert await enqueue(app, key="order-7", tenant="acme") == [first]
-    (other,) = await enqueue(app, key="order-7", tenant="other")
+    (first,) = await enqueue(app, key="request-7", tenant="acme")
+    assert await enqueue(app, key="request-7", tenant="acme") == [first]
+    (other,) = await enqueue(app, key="request-7", tenant="other")
     assert other != first
     await work(app)
-    assert await enqueue(app, key="order-7", tenant="acme") == [first]
-    twice = await app.enqueue_all("notes", [Order({"question": "why?"}, key="twice")] * 2)
+    assert await enqueue(app, key="request-7", tenant="acme") == [first]
+    twice = await app.enqueue_all("notes", [RunRequest({"question": "why?"}, key="twice")] * 2)
     assert twice[0].run_id == twice[1].run_id
 
 
 async def test_an_input_that_does_not_fit_queues_nothing(app):
     with pytest.raises(InputError, match="question"):
-        await app.enqueue_all("notes", [Order({"question": "why?"}), Order({"questions": "why?"})])
+        await app.enqueue_all("notes", [RunRequest({"question": "why?"}), RunRequest({"questions": "why?"})])
     assert await app.ledger.runs() == []
 
 
