@@ -350,7 +350,7 @@ class App(Controls):
                 clock=self.clock,
                 targets_of=lambda role: [ModelTarget(model, self._charges) for model in self.models_of(role)],
                 charges=self._charges,
-                breakers=Breakers(self.clock),
+                breakers=Breakers(self.clock, self.ledger),
             )
         return self._runner
 

@@ -1,15 +1,16 @@
 """What people and other processes say about runs that there are: cancel, resolve, answer, queue again."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from engine.definition.workflow import Workflow
 from engine.errors import RunBusy
 from engine.ports import Clock
-from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus
+from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
-from engine.store import queue_control
+from engine.store import queue_control, shared_breakers
 from engine.store.ledger import SqlLedger
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
@@ -72,6 +73,15 @@ class Controls:
     async def limit(self, queue: str, lane: str, max_running: int | None) -> None:
         """Say how many runs of a lane may be worked on at once; None is any number."""
         await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running))
+
+    async def breakers(self) -> Sequence[BreakerRecord]:
+        """Give what all processes know of the targets of calls: which are left alone, since when and why."""
+        return await self.ledger.breakers()
+
+    async def reset_breaker(self, target: str | None = None) -> int:
+        """Have a target, or every one, asked again at once, by every process within a second; say how many were open."""
+        now = self.clock.now()
+        return await self.ledger.change(lambda connection: shared_breakers.reset(connection, target, now))
 
     async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
         """Say whether an action whose outcome nobody knew was done; then the run can be resumed.

@@ -11,7 +11,7 @@ EngineError
 └── RunError                   ends a step, and the run unless a fallback takes over
     ├── CallError              one request to a model, tool or retriever failed
     │   ├── RateLimited · Overloaded · CallTimeout · ConnectionFailed · MalformedOutput     (retryable)
-    │   ├── ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound
+    │   ├── QuotaExhausted · ContentFiltered · ContextTooLong · BadRequest · AuthenticationFailed · TargetNotFound
     │   └── ToolFailed
     │       ├── AnswerLost     a tool did its work and returned what cannot be kept
     │       └── BrokeOff       a runnable stopped halfway, and may have done some of its work
@@ -93,7 +93,13 @@ class LeaseLost(StoreError):
 
 
 class RunError(EngineError):
-    """Ends a step, and the run unless a fallback takes over."""
+    """Ends a step, and the run unless a fallback takes over.
+
+    Attributes:
+        kind: what went wrong, in a word that `fallback_on` takes; empty where nothing may take over.
+    """
+
+    kind: ClassVar[str] = ""
 
 
 class CallError(RunError):
@@ -118,12 +124,14 @@ class CallError(RunError):
 class RateLimited(CallError):
     """The target asked to slow down (429)."""
 
+    kind = "rate_limited"
     retryable = True
 
 
 class Overloaded(CallError):
     """The target is up and cannot answer now (5xx)."""
 
+    kind = "overloaded"
     retryable = True
     ambiguous = True
 
@@ -131,6 +139,7 @@ class Overloaded(CallError):
 class CallTimeout(CallError):
     """No whole answer arrived in time; the provider may have worked, and may charge."""
 
+    kind = "timeout"
     retryable = True
     billed = True
     ambiguous = True
@@ -139,6 +148,7 @@ class CallTimeout(CallError):
 class ConnectionFailed(CallError):
     """The connection could not be made or was cut; what was sent may be charged."""
 
+    kind = "connection"
     retryable = True
     billed = True
     ambiguous = True
@@ -147,14 +157,22 @@ class ConnectionFailed(CallError):
 class MalformedOutput(CallError):
     """An answer arrived that cannot be used: cut off, not JSON, or not what the schema asks for."""
 
+    kind = "malformed_output"
     exit_code = 1
     retryable = True
     billed = True
 
 
+class QuotaExhausted(CallError):
+    """The account of the target has nothing left to spend (a 429 that no waiting mends)."""
+
+    kind = "quota"
+
+
 class ContentFiltered(CallError):
     """The provider refused to answer this content."""
 
+    kind = "content_filter"
     exit_code = 1
     billed = True
 
@@ -162,24 +180,32 @@ class ContentFiltered(CallError):
 class ContextTooLong(CallError):
     """The request is longer than the model can read."""
 
+    kind = "context_too_long"
     exit_code = 1
 
 
 class BadRequest(CallError):
     """The target does not accept this request, and will not accept it later."""
 
+    kind = "bad_request"
+
 
 class AuthenticationFailed(CallError):
     """The target does not accept the key."""
+
+    kind = "auth"
 
 
 class TargetNotFound(CallError):
     """The target does not know this model or address."""
 
+    kind = "not_found"
+
 
 class ToolFailed(CallError):
     """A tool or retriever raised, or returned what cannot be kept."""
 
+    kind = "tool_error"
     exit_code = 1
 
 
@@ -198,6 +224,7 @@ class BrokeOff(ToolFailed):
 class BreakerOpen(RunError):
     """The target has failed too often lately and is left alone for a while."""
 
+    kind = "breaker_open"
     exit_code = 3
     recoverable = True
 
@@ -205,30 +232,35 @@ class BreakerOpen(RunError):
 class StepTimeout(RunError):
     """The step passed its deadline."""
 
+    kind = "step_timeout"
     recoverable = True
 
 
 class AnswerRejected(RunError):
     """A schema or guardrail turned a model's answer down; the model is asked again while the node allows it."""
 
+    kind = "answer_rejected"
     recoverable = True
 
 
 class UpdateInvalid(RunError):
     """A node wrote what its fields cannot hold."""
 
+    kind = "update_invalid"
     recoverable = True
 
 
 class VisitsExceeded(RunError):
     """A node was visited more often than its bound."""
 
+    kind = "visits_exceeded"
     recoverable = True
 
 
 class NodeFailed(RunError):
     """The code of a node raised."""
 
+    kind = "node_failed"
     recoverable = True
 
 
@@ -250,3 +282,12 @@ class ApprovalRequired(GuardrailBlocked):
 
 class Refused(GuardrailBlocked):
     """A person was asked whether something may be done, and said no; nothing may lead around that either."""
+
+
+def _kinds_of(error: type[RunError]) -> set[str]:
+    own = {error.kind} if error.kind and error.recoverable else set[str]()
+    return own.union(*(_kinds_of(one) for one in error.__subclasses__()))
+
+
+KINDS = tuple(sorted(_kinds_of(RunError)))
+"""The kinds of errors that a fallback may take over from."""

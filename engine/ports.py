@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.definition.conversation import Conversation, Turn
 from engine.outbox import Outbox
-from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord
+from engine.records import BreakerRecord, CallRecord, QuestionRecord, Record, RunRecord, StepRecord
 
 
 class Clock(Protocol):
@@ -100,6 +100,14 @@ class Ledger(Protocol):
 
     def let_go(self, outbox: Outbox) -> None:
         """Have a run no longer, and write nothing: another process has it."""
+        ...
+
+    async def breakers(self) -> Sequence[BreakerRecord]:
+        """Give what all processes know of the targets of calls."""
+        ...
+
+    async def begin_probe(self, target: str, now: datetime, until: datetime) -> bool:
+        """Say whether this process may try a target that is left alone; until then nobody else may."""
         ...
 
     async def known(self, run_ids: Sequence[str]) -> Sequence[RunRecord]:

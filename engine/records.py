@@ -96,6 +96,23 @@ class WorkerRecord:
     beat_at: datetime
 
 
+@dataclass(slots=True)
+class BreakerRecord:
+    """What is known of a target over all processes; one that nothing is known of is closed.
+
+    Attributes:
+        state: closed or open.
+        reason: what was too much, as in "failed 5 times in a row".
+        probe_until: until when the one process that tries it may take, if one does.
+    """
+
+    target: str
+    state: str
+    changed_at: datetime | None = None
+    reason: str = ""
+    probe_until: datetime | None = None
+
+
 @dataclass(slots=True, kw_only=True)
 class QueueEntryRecord:
     """A run that a worker is to take; it is there until the run has come to its end.
@@ -157,6 +174,8 @@ class StepRecord:
         attempt: counts how often the visit was begun and recorded; a resumed run begins a failed visit again.
         parent_step_id: the step inside which this one ran; None for a node of the run's own workflow.
         item: which item of a list this step is for, counted from 0.
+        degraded: what the step did instead of its best, as in `canned`; with a canned answer, the error is its cause.
+        saved_nano_usd: what an answer from the cache had cost when it was made.
     """
 
     step_id: str
@@ -172,6 +191,9 @@ class StepRecord:
     cached: bool = False
     goto: str | None = None
     fallback_to: str | None = None
+    degraded: str | None = None
+    saved_nano_usd: int | None = None
+    saved_tokens: int | None = None
     input_payload: str | None = None
     update_payload: str | None = None
     error_type: str | None = None
@@ -324,6 +346,7 @@ Record = (
     | VersionRecord
     | WorkerRecord
     | QueueEntryRecord
+    | BreakerRecord
     | LaneRecord
     | RunRecord
     | StepRecord

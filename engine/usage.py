@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
 from engine.errors import BudgetExceeded
 
 NANO_PER_USD = 10**9
-_LIMITED = {"tokens": "tokens", "nano_usd": "USD", "calls": "calls", "steps": "steps"}
+_LIMITED = {"tokens": "tokens", "nano_usd": "USD", "calls": "calls", "steps": "steps", "retries": "retries"}
 
 
 def to_nano_usd(usd: Decimal | str, *, rounding: str = ROUND_HALF_EVEN) -> int:
@@ -93,6 +93,7 @@ class Amount:
     nano_usd: int = 0
     calls: int = 0
     steps: int = 0
+    retries: int = 0
 
     def __add__(self, other: "Amount") -> "Amount":
         """Add two amounts, kind by kind."""
@@ -101,6 +102,7 @@ class Amount:
             nano_usd=self.nano_usd + other.nano_usd,
             calls=self.calls + other.calls,
             steps=self.steps + other.steps,
+            retries=self.retries + other.retries,
         )
 
     def __sub__(self, other: "Amount") -> "Amount":
@@ -110,6 +112,7 @@ class Amount:
             nano_usd=self.nano_usd - other.nano_usd,
             calls=self.calls - other.calls,
             steps=self.steps - other.steps,
+            retries=self.retries - other.retries,
         )
 
 
@@ -121,6 +124,7 @@ class Limits:
     nano_usd: int | None = None
     calls: int | None = None
     steps: int | None = None
+    retries: int | None = None
 
 
 @dataclass(slots=True)

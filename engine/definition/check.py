@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import re2
 
 from engine.definition.check_branches import branch_faults
+from engine.definition.check_fallbacks import fallback_faults
 from engine.definition.check_ways import fork_faults, way_faults
 from engine.definition.edges import END, START
 from engine.definition.fits import can_hold, show
@@ -20,7 +21,7 @@ def faults_in(workflow: Shape) -> list[str]:
     faults = [*_names(workflow), *workflow.graph.faults, *_edges(workflow)]
     faults += [*branch_faults(workflow), *fork_faults(workflow), *_fields(workflow), *_conversation(workflow)]
     if not faults:  # the shape of a graph says something only once its names are right
-        faults = [*_fallbacks(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]
+        faults = [*fallback_faults(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]
     return faults
 
 
@@ -80,19 +81,6 @@ def _conversation(workflow: Shape) -> Iterable[str]:
             yield f"conversation {part} {name!r}, {no_field(workflow.state)}"
     if conversation.answers in fields and conversation.answers not in (workflow.output or fields):
         yield f"conversation answers {conversation.answers!r}, which a run does not return: add it to output"
-
-
-def _fallbacks(workflow: Shape) -> Iterable[str]:
-    for name, target in workflow.graph.fallbacks.items():
-        if target not in workflow.nodes:
-            yield f"{name!r} falls back to {target!r}, which is not a node"
-    for name in workflow.graph.fallbacks:
-        ring, here = [name], workflow.graph.fallbacks.get(name)
-        while here is not None and here not in ring:
-            ring.append(here)
-            here = workflow.graph.fallbacks.get(here)
-        if here == name == min(ring):
-            yield f"the fallbacks form a ring: {' > '.join([*ring, name])}"
 
 
 def _ways(workflow: Shape) -> Iterable[str]:

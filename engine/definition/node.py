@@ -96,13 +96,15 @@ class StepContext(Protocol):
         *,
         effect: Effect = "once",
         probe: Any = None,
+        backup: Any = None,
         approval: str | None = None,
         wait_seconds: float | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
 
         Where nobody knows whether a tool that acts once has acted, `probe` is asked: a function that gets the
-        idempotency key and gives the tool's answer, or None if it has not acted. `approval` is what a person is asked
+        idempotency key and gives the tool's answer, or None if it has not acted. `backup` is a tool with the same
+        parameters, called when this one fails and surely has not acted. `approval` is what a person is asked
         before the call: they see the tool and its arguments, and the run waits for them, `wait_seconds` at the most; a
         no, or no answer in time, raises `Refused`.
         """
@@ -180,6 +182,10 @@ class Node(Component):
     """When a failing target is left alone."""
     fallback: str | None = None
     """The node that takes over when this one fails."""
+    fallback_on: Many[str] = ()
+    """The kinds of errors for which it takes over, as in "rate_limited"; every one that allows it if not given."""
+    canned: Mapping[str, Any] | None = None
+    """What the node writes when all else has failed or the budget is used up, by field; the step is marked `canned`."""
     cache: Cache | None = None
     """Whether and how long what this node wrote may be used again for the same inputs."""
     seconds: float | None = Field(default=None, gt=0)

@@ -9,6 +9,19 @@ from engine.definition.by_path import Frozen
 from engine.usage import Limits, to_nano_usd
 
 
+def _dollars(usd: Decimal | str | None) -> Decimal | None:
+    """Read dollars exactly; a text may be given, so that 0.05 means just that."""
+    if usd is None:
+        return None
+    try:
+        amount = Decimal(usd)
+    except InvalidOperation as error:
+        raise ValueError("US dollars are a number, as in '0.05'") from error
+    if not amount.is_finite() or amount <= 0:
+        raise ValueError("an amount of money is greater than 0")
+    return amount
+
+
 class Retry(Frozen):
     """How often a failed call is tried again, and how long is waited in between."""
 
@@ -20,13 +33,28 @@ class Retry(Frozen):
     """The longest wait in seconds; a target that asks for more is not tried again."""
     jitter: float = Field(default=0.25, ge=0, le=1)
     """The share of a wait that chance may add."""
+    share: float = Field(default=0.2, gt=0, le=1)
+    """How many retries each first attempt at a target earns, over all runs of the process: a target that is down is not
+    asked several times by everybody. Twenty retries are there from the start."""
 
 
 class Breaker(Frozen):
-    """When a target that keeps failing is left alone."""
+    """When a target that keeps failing, is slow or burns money is left alone; any of these opens the breaker."""
 
     failures: int = Field(default=5, ge=1)
-    """Failures in a row that open the breaker."""
+    """Failures in a row."""
+    window: float = Field(default=60.0, gt=0)
+    """Seconds that the shares below look back."""
+    min_calls: int = Field(default=20, ge=1)
+    """Attempts in the window from which on shares mean something."""
+    failure_rate: float | None = Field(default=0.5, gt=0, le=1)
+    """The share of attempts in the window that failed."""
+    slow_seconds: float | None = Field(default=None, gt=0)
+    """From how many seconds on an attempt is slow, whether it fails or not."""
+    slow_rate: float = Field(default=0.5, gt=0, le=1)
+    """The share of attempts in the window that were slow."""
+    lost_usd: Annotated[Decimal | str | None, AfterValidator(_dollars)] = None
+    """US dollars that failed attempts in the window were charged."""
     reset_after: float = Field(default=30.0, gt=0)
     """Seconds until one probe is let through."""
 
@@ -36,19 +64,6 @@ class Cache(Frozen):
 
     ttl: float = Field(default=3600.0, gt=0)
     """Seconds that an entry lives."""
-
-
-def _dollars(usd: Decimal | str | None) -> Decimal | None:
-    """Read dollars exactly; a text may be given, so that 0.05 means just that."""
-    if usd is None:
-        return None
-    try:
-        amount = Decimal(usd)
-    except InvalidOperation as error:
-        raise ValueError("US dollars are a number, as in '0.05'") from error
-    if not amount.is_finite() or amount <= 0:
-        raise ValueError("a budget is greater than 0")
-    return amount
 
 
 class Budget(Frozen):
@@ -62,6 +77,8 @@ class Budget(Frozen):
     """Attempts of model, tool and retriever calls."""
     steps: int | None = Field(default=None, gt=0)
     """Visits of nodes."""
+    retries: int | None = Field(default=None, gt=0)
+    """Further attempts of calls that failed; when they are used up, a call that fails is not tried again."""
     seconds: float | None = Field(default=None, gt=0)
     """Seconds from the start of the run to its end."""
 
@@ -72,4 +89,5 @@ class Budget(Frozen):
             nano_usd=None if self.usd is None else to_nano_usd(self.usd),
             calls=self.calls,
             steps=self.steps,
+            retries=self.retries,
         )

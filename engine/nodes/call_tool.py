@@ -31,6 +31,8 @@ class CallTool(Node):
     """The tool's parameters that always have the same value."""
     into: str | None = None
     """The field for the answer."""
+    backup: Code | None = None
+    """A tool with the same parameters, called when this one fails and surely has not acted."""
     effect: Effect = "once"
     """What the tool does to the world: `read`, `idempotent` or `once`."""
     probe: Code | None = None
@@ -77,6 +79,8 @@ class CallTool(Node):
             for name in sorted(signature.required - set(given))
         ]
         faults += signature.effect_faults(self.effect)
+        if self.backup is not None and (other := signature_of(self.backup.load())).types != signature.types:
+            faults.append(f"its backup {other.name!r} does not have the parameters of {signature.name!r}")
         if self.probe is not None and self.effect != "once":
             faults.append(f"a probe is for tools with effect 'once', and this one's is {self.effect!r}: leave it out")
         if self.cache is not None and self.effect == "once":
@@ -91,7 +95,9 @@ class CallTool(Node):
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Call the tool."""
         arguments = {**self.constants, **{name: inputs[field] for name, field in self.args.items()}}
-        answer = await ctx.call_tool(self.tool, arguments, effect=self.effect, probe=self.probe, approval=self.approval)
+        answer = await ctx.call_tool(
+            self.tool, arguments, effect=self.effect, probe=self.probe, approval=self.approval, backup=self.backup
+        )
         return {self.into: answer} if self.into else {}
 
 

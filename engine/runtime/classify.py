@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -17,6 +18,7 @@ from engine.errors import (
     EngineError,
     MalformedOutput,
     Overloaded,
+    QuotaExhausted,
     RateLimited,
     TargetNotFound,
     ToolFailed,
@@ -25,16 +27,23 @@ from engine.errors import (
 _BY_STATUS: dict[int, type[CallError]] = {
     401: AuthenticationFailed,
     403: AuthenticationFailed,
+    402: QuotaExhausted,
     404: TargetNotFound,
     408: CallTimeout,
     409: Overloaded,
     413: ContextTooLong,
     429: RateLimited,
 }
-_TOO_LONG = ("context_length", "context length", "maximum context", "too many tokens", "prompt is too long")
+_TOO_LONG = (
+    *("context_length", "context length", "maximum context", "context window", "too many tokens"),
+    *("prompt is too long", "input is too long", "exceeds the maximum number of tokens", "input token count"),
+)
+_SPENT = ("insufficient_quota", "exceeded your current quota", "credit balance is too low", "billing_hard_limit")
 _FILTERED = ("content_filter", "content policy", "content_policy", "responsibleaipolicy")
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _LONGEST_MESSAGE = 500
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|h|m|s)")
+_UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
 def as_call_error(error: Exception, target: str) -> CallError | EngineError:
@@ -64,13 +73,42 @@ def retry_after(error: Exception) -> float | None:
         return float(milliseconds) / 1000
     said = headers.get("retry-after")
     if said is None:
-        return None
+        return _reset_of(headers)
     if _is_number(said):
         return max(float(said), 0.0)
     try:
         return max((parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds(), 0.0)
     except (TypeError, ValueError):
         return None
+
+
+def _reset_of(headers: Any) -> float | None:
+    """Read when the limit that was met is lifted, where a provider says only that: the latest of those used up."""
+    waits: list[float] = []
+    for limit in ("requests", "tokens", "input-tokens", "output-tokens"):
+        for remaining, reset in (
+            (f"x-ratelimit-remaining-{limit}", f"x-ratelimit-reset-{limit}"),
+            (f"anthropic-ratelimit-{limit}-remaining", f"anthropic-ratelimit-{limit}-reset"),
+        ):
+            wait = _seconds_until(headers.get(reset)) if headers.get(remaining) == "0" else None
+            waits += [] if wait is None else [wait]
+    return max(waits, default=None)
+
+
+def _seconds_until(said: str | None) -> float | None:
+    """Read `6m0s`, `20ms`, a number of seconds, or a time."""
+    if said is None:
+        return None
+    if _is_number(said):
+        return max(float(said), 0.0)
+    parts = _SPAN.findall(said)
+    if parts and "".join(number + unit for number, unit in parts) == said:
+        return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    try:
+        moment = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else None
 
 
 def scrub(text: str) -> str:
@@ -97,6 +135,8 @@ def _kind_by_status(status: int, said: str) -> type[CallError]:
         return ContextTooLong
     if status in (400, 403) and any(mark in lower for mark in _FILTERED):
         return ContentFiltered
+    if status in (400, 402, 429) and any(mark in lower for mark in _SPENT):
+        return QuotaExhausted
     return _BY_STATUS.get(status) or (Overloaded if status >= 500 else BadRequest)
 
 

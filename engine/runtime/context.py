@@ -128,16 +128,18 @@ class Context:
         *,
         effect: Effect = "once",
         probe: Any = None,
+        backup: Any = None,
         approval: str | None = None,
         wait_seconds: float | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool."""
-        code = by_path(tool) if isinstance(tool, str) else tool
-        signature = signature_of(code)
+        codes = [by_path(one) if isinstance(one, str) else one for one in (tool, backup) if one is not None]
+        targets = [ToolTarget(code, signature_of(code)) for code in codes]
+        signature = targets[0].signature
         checked = signature.check(arguments)
         plain = as_json(checked, f"the arguments of the tool {signature.name!r}")
         answer = await self._call(
-            [ToolTarget(code, signature)],
+            targets,
             TOOL_CALL,
             signature.name,
             {"tool": signature.name, "arguments": plain},

@@ -87,6 +87,7 @@ class Run:
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
         waits_for: the ids of those that it waits for now.
+        ends_ns: when its time is over, by the clock's count.
         leaving: whether it is to stop before its next step.
         turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
@@ -100,6 +101,7 @@ class Run:
     outbox: Outbox
     journal: RunJournal
     breakers: Any
+    retries: Any
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
     charges: Charges
@@ -120,6 +122,7 @@ class Run:
     is_waiting: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
+    ends_ns: int | None = None
     leaving: Leaving = field(default_factory=Leaving)
     last_seq: int = 0
     last_part: int = 0
@@ -226,6 +229,7 @@ class Step:
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
         kept: what its node keeps when it is asked again.
+        ends_ns: when the time of its node is over, by the clock's count.
         has_said: whether a listener heard text of it.
         asked: how often it has asked a person the same, by digest.
         waits_for: the ids of the questions that it, or a step inside it, waits for.
@@ -253,6 +257,16 @@ class Step:
     asked: Counter[str] = field(default_factory=Counter[str])
     waits_for: set[str] = field(default_factory=set[str])
     has_said: bool = False
+    ends_ns: int | None = None
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long it may still take by its own time, that of the steps around it and the run's; None is for ever."""
+        ends = [at for at in (self.ends_ns, self.run.ends_ns) if at is not None]
+        here = None if not ends else (min(ends) - self.run.clock.monotonic_ns()) / 1e9
+        outer = self.scope.parent.seconds_left if self.scope.parent is not None else None
+        known = [seconds for seconds in (here, outer) if seconds is not None]
+        return min(known) if known else None
 
     def say(self, call_id: str, text: str) -> None:
         """Let a listener hear a piece of text."""

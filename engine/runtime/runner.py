@@ -30,6 +30,7 @@ from engine.runtime.leaving import Cancellation, Leaving
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
+from engine.runtime.middleware.retry import RetryShares
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
@@ -56,6 +57,7 @@ class Runner:
     charges: Charges
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
+    retries: RetryShares = field(default_factory=RetryShares)
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
         default_factory=dict[tuple[str, bool], CompiledWorkflow]
     )
@@ -181,6 +183,7 @@ class Runner:
             outbox=outbox,
             journal=RunJournal(),
             breakers=self.breakers,
+            retries=self.retries,
             cache=self.cache,
             targets_of=self.targets_of,
             charges=self.charges,
@@ -227,6 +230,7 @@ class Runner:
         """Do the work within what is left of the budget's seconds."""
         seconds = run.seconds
         left = None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0)
+        run.ends_ns = None if left is None else self.clock.monotonic_ns() + int(left * 1e9)
         return await in_time(
             work(),
             left,

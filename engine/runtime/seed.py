@@ -22,5 +22,6 @@ def seed(run: Run, taken: Taken) -> None:
         nano_usd=sum(call.charged_nano_usd for call in taken.calls),
         calls=len(taken.calls),
         steps=len(taken.steps),
+        retries=sum(call.attempt > 1 for call in taken.calls),
     )
     run.account.settle(Amount(), spent)

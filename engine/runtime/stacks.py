@@ -8,7 +8,12 @@ from engine.runtime.middleware.cache import cache
 from engine.runtime.middleware.check_update import check_update
 from engine.runtime.middleware.deadline import deadline
 from engine.runtime.middleware.effect import effect
-from engine.runtime.middleware.fall_back import fall_back_to_node, fall_back_to_target, go_on_without
+from engine.runtime.middleware.fall_back import (
+    fall_back_to_canned,
+    fall_back_to_node,
+    fall_back_to_target,
+    go_on_without,
+)
 from engine.runtime.middleware.guard import guard_input, guard_output
 from engine.runtime.middleware.journal import journal
 from engine.runtime.middleware.meter import meter
@@ -21,6 +26,7 @@ STEP_STACK = (
     record,  # every visit is written down, whatever happens inside
     go_on_without,  # an optional way that fails goes on to its join, whatever failed
     route,  # which node follows is a fact of the step, so its errors are too
+    fall_back_to_canned,  # the last resort: what the definition says for the worst case
     fall_back_to_node,  # another node takes over when all inside has failed
     guard_input,  # inside the fallback, and its refusal is not recoverable: no way around a guardrail
     cache,  # inside the guard: what is looked up has been guarded

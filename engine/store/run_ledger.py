@@ -14,8 +14,8 @@ from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
 from engine.ports import Taken
-from engine.records import CallRecord, QuestionRecord, Record, RunRecord, RunStatus
-from engine.store import hands, run_queue
+from engine.records import BreakerRecord, CallRecord, QuestionRecord, Record, RunRecord, RunStatus
+from engine.store import hands, run_queue, shared_breakers
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
@@ -152,6 +152,14 @@ class RunLedger:
             StoreError: the database refused.
         """
         return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
+
+    async def breakers(self) -> Sequence[BreakerRecord]:
+        """Give what all processes know of the targets of calls."""
+        return await self._reader.read(shared_breakers.known)
+
+    async def begin_probe(self, target: str, now: datetime, until: datetime) -> bool:
+        """Say whether this process may try a target that is left alone; until then nobody else may."""
+        return await self._writer.do(lambda connection: shared_breakers.begin_probe(connection, target, now, until))
 
     @contextmanager
     def on_duty(self) -> Generator[None]:

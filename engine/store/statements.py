@@ -12,6 +12,7 @@ from sqlalchemy import Delete, Dialect, Insert, Table, Update, bindparam, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.records import (
+    BreakerRecord,
     CallRecord,
     EventRecord,
     LaneRecord,
@@ -37,6 +38,7 @@ class Kind(IntEnum):
     VERSION = auto()
     PAYLOAD = auto()
     WORKER = auto()
+    BREAKER = auto()
     LANE = auto()
     QUEUE_ENTRY = auto()
     CALL = auto()
@@ -102,6 +104,7 @@ KINDS: Mapping[type, Kind] = {
     VersionRecord: Kind.VERSION,
     PayloadRecord: Kind.PAYLOAD,
     WorkerRecord: Kind.WORKER,
+    BreakerRecord: Kind.BREAKER,
     LaneRecord: Kind.LANE,
     QueueEntryRecord: Kind.QUEUE_ENTRY,
     EntryLeft: Kind.ENTRY_LEFT,
@@ -209,6 +212,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.ENDED_BLOBS: _of_stream(tables.checkpoint_blobs),
         Kind.ENDED_CHECKPOINTS: _of_stream(tables.checkpoints),
         Kind.ENDED_STREAM: _of_stream(tables.checkpoint_streams),
+        Kind.BREAKER: over(tables.breakers),
         Kind.LANE: _open_lane(upsert),
         Kind.QUEUE_ENTRY: once(tables.queue_entries),
         Kind.ENTRY_LEFT: _leave_entry(),

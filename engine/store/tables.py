@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.records import (
+    BreakerRecord,
     CallRecord,
     EventRecord,
     LaneRecord,
@@ -113,6 +114,7 @@ Index(
     sqlite_where=_IS_TURN,
     postgresql_where=_IS_TURN,
 )
+breakers = _table("breakers", BreakerRecord, key=("target",))
 queue_entries = _table("queue_entries", QueueEntryRecord, key=("run_id",))
 _MAY_BE_TAKEN = text("available_at IS NOT NULL")
 Index(

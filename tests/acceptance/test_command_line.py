@@ -184,3 +184,12 @@ def test_an_interrupted_run_is_recorded_as_cancelled(tmp_path):
         rows = [ledger.execute(f"SELECT status FROM {table}").fetchall() for table in ("runs", "steps", "calls")]
     ledger.close()
     assert rows == [[("cancelled",)], [("cancelled",)], [("unknown",)]], "what a tool that was cut off did is not known"
+
+
+def test_breakers_are_shown_and_reset(flowledger):
+    assert flowledger("breakers", "show").out == "no breaker has opened\n"
+    assert json.loads(flowledger("breakers", "show", "--json").out) == []
+    assert flowledger("breakers", "reset", "--all").out == "0 breakers closed\n"
+    unknown = flowledger("breakers", "reset", "openai:none")
+    assert (unknown.code, "the breaker of 'openai:none' is not open" in unknown.err) == (2, True)
+    assert "name one target, or say --all" in flowledger("breakers", "reset").err

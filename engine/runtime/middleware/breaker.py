@@ -1,21 +1,26 @@
-"""Breaker: a target that keeps failing is left alone, then tried with one probe.
+"""Breaker: a target that keeps failing is left alone, then tried with one probe of one process.
 
-pybreaker's state machine decides; this front keeps the time, lets one probe through, never holds a lock across an
-await, and is neutral to whatever says nothing about the target: cancellation, budgets, guardrails.
+pybreaker's state machine decides which state follows; this front keeps the time and the window, lets one probe through
+and never holds a lock across an await. What says nothing of the target is neutral: cancellation, budgets, guardrails.
 """
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
-from pybreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker, CircuitBreakerError
+from pybreaker import STATE_CLOSED, STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker, CircuitBreakerError
 
 from engine.definition.policies import Breaker
-from engine.errors import BreakerOpen, CallError
-from engine.ports import Clock
+from engine.errors import BreakerOpen, CallError, StoreError
+from engine.ports import Clock, Ledger
+from engine.records import BreakerRecord
+from engine.runtime.attempt_window import Attempt, AttemptWindow
 from engine.runtime.run import Answer, Call, CallNext
 
 _NEVER = 10**9  # seconds: pybreaker must not half-open by a clock of its own
+_LOOK_NS = 10**9  # how long what other processes found is not asked for again
 
 
 @dataclass(slots=True)
@@ -25,12 +30,16 @@ class TargetBreaker:
     name: str
     policy: Breaker
     clock: Clock
+    reason: str = ""
+    changed_at: datetime | None = None
+    _window: AttemptWindow = field(init=False)
     _machine: CircuitBreaker = field(init=False)
     _opened_ns: int = 0
     _probing: bool = False
     _generation: int = 0
 
     def __post_init__(self) -> None:
+        self._window = AttemptWindow(self.policy)
         self._machine = CircuitBreaker(
             fail_max=self.policy.failures, reset_timeout=_NEVER, throw_new_error_on_trip=False, name=self.name
         )
@@ -51,38 +60,73 @@ class TargetBreaker:
             self._machine.half_open()
             self._generation += 1
         if self.state == STATE_OPEN or self._probing:
-            left = max(self.policy.reset_after - waited, 0.0)
-            raise BreakerOpen(
-                f"{self.name} failed {self.policy.failures} times in a row and is left alone for another {left:.0f} s"
-            )
+            raise self.refusal(max(self.policy.reset_after - waited, 0.0))
         self._probing = self.state == STATE_HALF_OPEN
         return self._generation
 
-    def leave(self, generation: int, error: BaseException | None) -> None:
-        """Say how an attempt ended; one that began before the state last changed says nothing."""
-        if generation != self._generation:
-            return
-        self._probing = False
-        if error is None:
-            self._tell(_succeed)
-        elif isinstance(error, CallError) and error.retryable:
-            self._tell(_fail(error))
+    def refusal(self, seconds: float) -> BreakerOpen:
+        """Say why nothing is let through."""
+        return BreakerOpen(f"{self.name} {self.reason} and is left alone for another {seconds:.0f} s")
 
-    def _tell(self, outcome: Callable[[], None]) -> None:
+    def leave(self, generation: int, error: BaseException | None, *, seconds: float = 0.0, lost: int = 0) -> bool:
+        """Say how an attempt ended, and give whether the state has changed.
+
+        One that began before the state last changed says nothing.
+
+        Args:
+            generation: what `admit` gave.
+            error: what it raised, if it did.
+            seconds: how long it took.
+            lost: what it was charged, in nano-USD, if it failed.
+        """
+        if generation != self._generation:
+            return False
+        self._probing = False
+        failed = isinstance(error, CallError) and error.retryable
+        if error is not None and not failed:
+            return False
         before = self.state
+        slow = self.policy.slow_seconds is not None and seconds >= self.policy.slow_seconds
+        self._window.add(Attempt(self.clock.monotonic_ns(), failed, slow, lost if failed else 0))
         with suppress(CallError, CircuitBreakerError):  # the caller has the error in hand; this moves the machine
-            self._machine.call(outcome)
+            self._machine.call(_fail(error) if isinstance(error, CallError) else _succeed)
+        fault = self._window.fault() if self.state == before == STATE_CLOSED else None
+        if fault is not None:
+            self._machine.open()
         if self.state != before:
-            self._generation += 1
-            self._opened_ns = self.clock.monotonic_ns()
+            self._turned(fault or f"failed {self.policy.failures} times in a row")
+        return self.state != before
+
+    def learn(self, found: BreakerRecord) -> None:
+        """Take over what another process has found since, or a person said."""
+        if found.changed_at is None or (self.changed_at is not None and found.changed_at <= self.changed_at):
+            return
+        if found.state == STATE_OPEN and self.state == STATE_CLOSED:
+            self._machine.open()
+            self._turned(found.reason)
+            heard_late = self.clock.now() - found.changed_at  # it is open since then
+            self._opened_ns -= max(int(heard_late.total_seconds() * 1e9), 0)
+        elif found.state == STATE_CLOSED and self.state == STATE_OPEN:
+            self._machine.close()
+            self._turned("")
+
+    def _turned(self, reason: str) -> None:
+        self._generation += 1
+        self._probing = False
+        self._opened_ns, self.changed_at = self.clock.monotonic_ns(), self.clock.now()
+        self.reason = reason if self.state == STATE_OPEN else ""
+        self._window.clear()
 
 
 @dataclass(slots=True)
 class Breakers:
-    """The breakers of an app, one a target."""
+    """The breakers of an app, one a target, with what other processes on the same ledger have found."""
 
     clock: Clock
+    ledger: Ledger
     _by_name: dict[str, TargetBreaker] = field(default_factory=dict[str, TargetBreaker])
+    _looked_ns: int | None = None
+    _looking: "asyncio.Task[None] | None" = None
 
     def of(self, name: str, policy: Breaker) -> TargetBreaker:
         """Give the breaker of a target; the first policy that names it holds."""
@@ -90,18 +134,49 @@ class Breakers:
             self._by_name[name] = TargetBreaker(name, policy, self.clock)
         return self._by_name[name]
 
+    def look(self) -> None:
+        """Ask in the background, now and then, what other processes have found."""
+        now = self.clock.monotonic_ns()
+        if self._looked_ns is None or now - self._looked_ns >= _LOOK_NS:
+            self._looked_ns = now
+            self._looking = asyncio.get_running_loop().create_task(self._learn())
+
+    async def may_probe(self, guard: TargetBreaker) -> bool:
+        """Say whether this process is the one that tries a target which was left alone."""
+        until = self.clock.now() + timedelta(seconds=guard.policy.reset_after)
+        try:
+            return await self.ledger.begin_probe(guard.name, self.clock.now(), until)
+        except StoreError:
+            return True  # the call itself will hear of the database
+
+    async def _learn(self) -> None:
+        with suppress(StoreError):  # what this process knows by itself still holds
+            for found in await self.ledger.breakers():
+                if found.target in self._by_name:
+                    self._by_name[found.target].learn(found)
+
 
 async def breaker(call: Call, call_next: CallNext) -> Answer:
     """Make the attempt if the target is not left alone, and remember how it went."""
-    guard: TargetBreaker = call.run.breakers.of(call.target.name, call.step.node.breaker)
+    run, breakers = call.run, call.run.breakers
+    guard: TargetBreaker = breakers.of(call.target.name, call.step.node.breaker)
+    breakers.look()
     generation = guard.admit()
+    if guard.state == STATE_HALF_OPEN and not await breakers.may_probe(guard):
+        guard.leave(generation, BreakerOpen(""))
+        raise guard.refusal(0.0)
+    began = run.clock.monotonic_ns()
+    error: BaseException | None = None
     try:
-        answer = await call_next(call)
-    except BaseException as error:
-        guard.leave(generation, error)
+        return await call_next(call)
+    except BaseException as raised:
+        error = raised
         raise
-    guard.leave(generation, None)
-    return answer
+    finally:
+        lost = 0 if call.record is None else call.record.charged_nano_usd
+        seconds = (run.clock.monotonic_ns() - began) / 1e9
+        if guard.leave(generation, error, seconds=seconds, lost=lost):
+            run.write((BreakerRecord(guard.name, guard.state, run.clock.now(), guard.reason),))
 
 
 def _succeed() -> None:

@@ -13,6 +13,7 @@ async def deadline(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     seconds = step.node.seconds
     if seconds is None:
         return await call_next(step)
+    step.ends_ns = step.run.clock.monotonic_ns() + int(seconds * 1e9)
     return await in_time(
         call_next(step),
         seconds,

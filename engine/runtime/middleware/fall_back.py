@@ -1,9 +1,9 @@
-"""Fall back: another node or the join for a step, the next model of the role for a call; the first cause is kept."""
+"""Fall back: another node, the join or a canned answer for a step, the next target for a call; the cause is kept."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import RunError
+from engine.errors import BudgetExceeded, RunError
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
 
 
@@ -23,9 +23,22 @@ async def fall_back_to_node(step: Step, call_next: StepNext) -> Mapping[str, Any
     try:
         return await call_next(step)
     except RunError as error:
-        if step.node.fallback is None or not error.recoverable:
+        node = step.node
+        if node.fallback is None or not error.recoverable or (node.fallback_on and error.kind not in node.fallback_on):
             raise
-        return _leave_to(step.node.fallback, step, error)
+        return _leave_to(node.fallback, step, error)
+
+
+async def fall_back_to_canned(step: Step, call_next: StepNext) -> Mapping[str, Any]:
+    """Write what the definition says for the worst case; the cause stays with the step."""
+    try:
+        return await call_next(step)
+    except RunError as error:
+        if step.node.canned is None or not (error.recoverable or isinstance(error, BudgetExceeded)):
+            raise
+        step.record.degraded = "canned"
+        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+        return dict(step.node.canned)
 
 
 def _leave_to(target: str, step: Step, error: RunError) -> Mapping[str, Any]:

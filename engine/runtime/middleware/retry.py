@@ -1,16 +1,42 @@
-"""Retry: a failed attempt is made again after a wait, if its error may pass with time."""
+"""Retry: a failed attempt is made again after a wait, if its error may pass with time and there is time left."""
+
+from dataclasses import dataclass, field
 
 from tenacity import RetryCallState, stop_after_attempt, wait_exponential
 
 from engine.definition.policies import Retry
 from engine.errors import CallError, RunError
 from engine.runtime.run import Answer, Call, CallNext
+from engine.usage import Amount
+
+_MOST_SAVED = 20.0  # retries that a target may have earned; what it begins with
+_ONE_RETRY = Amount(retries=1)
+
+
+@dataclass(slots=True)
+class RetryShares:
+    """How many retries the targets of a process have earned: one that is down must not get every request thrice."""
+
+    _earned: dict[str, float] = field(default_factory=dict[str, float])
+
+    def earn(self, target: str, share: float) -> None:
+        """Note a first attempt."""
+        self._earned[target] = min(self._earned.get(target, _MOST_SAVED) + share, _MOST_SAVED)
+
+    def spend(self, target: str) -> bool:
+        """Take a retry; say whether there was one."""
+        left = self._earned.get(target, _MOST_SAVED)
+        if left < 1:
+            return False
+        self._earned[target] = left - 1
+        return True
 
 
 async def retry(call: Call, call_next: CallNext) -> Answer:
-    """Make attempts until one succeeds, the error is not retryable, or the policy says stop."""
+    """Make attempts until one succeeds, the error is not retryable, or time, policy or budget say stop."""
     policy = call.step.node.retry
     attempt = 0
+    call.run.retries.earn(call.target.name, policy.share)
     while True:
         attempt += 1
         call.attempt += 1
@@ -20,7 +46,23 @@ async def retry(call: Call, call_next: CallNext) -> Answer:
             wait = _wait_before_next(policy, error, attempt, call.run.clock.random())
             if wait is None:
                 raise
+            if why := _why_not(call, wait):
+                error.args = (f"{error}; it was not tried again, since {why}",)
+                raise
             await call.run.clock.sleep(wait)
+
+
+def _why_not(call: Call, wait: float) -> str | None:
+    """Say what is against another attempt after a wait; nothing if nothing is, and then it is counted."""
+    left, account = call.step.seconds_left, call.step.scope.account
+    if left is not None and wait >= left:
+        return f"the wait of {wait:.1f} s would outlast the {left:.1f} s that are left"
+    if account.left("retries") == 0:
+        return "the retries of the budget are used up"
+    if not call.run.retries.spend(call.target.name):
+        return f"{call.target.name} fails too often for everybody to try again (Retry(share=...))"
+    account.spend(_ONE_RETRY)
+    return None
 
 
 def _wait_before_next(policy: Retry, error: RunError, attempt: int, chance: float) -> float | None:

@@ -123,3 +123,133 @@ async def test_an_open_breaker_costs_nothing_and_leads_to_the_backup():
             assert (await app.run("line", {"question": "q"})).output["answer"] == "from the backup"
     assert len(broken.asked) == 2
     assert len(backup.asked) == 5
+
+
+def window(**fields: object) -> tuple[TargetBreaker, StillClock]:
+    clock = StillClock()
+    return TargetBreaker("the target", Breaker(**({"failures": 1_000, "min_calls": 4} | fields)), clock), clock
+
+
+def attempt(guard: TargetBreaker, *, failed: bool = False, **how: float) -> bool:
+    return guard.leave(guard.admit(), Overloaded("busy") if failed else None, **how)
+
+
+def test_a_share_of_failures_opens_it_although_none_follow_one_another():
+    guard, _ = window(failure_rate=0.5)
+    changes = [attempt(guard, failed=number % 2 == 1) for number in range(4)]
+    assert (changes, guard.state) == ([False, False, False, True], "open")
+    with pytest.raises(BreakerOpen, match="the target failed in 2 of 4 attempts in 60 s and is left alone for"):
+        guard.admit()
+
+
+def test_what_the_window_has_passed_counts_no_longer():
+    guard, clock = window(failure_rate=0.5, window=10)
+    for _ in range(3):
+        attempt(guard, failed=True)
+    clock.advance(11)
+    for _ in range(5):
+        attempt(guard)
+    attempt(guard, failed=True)
+    assert guard.state == "closed"
+
+
+def test_a_share_of_slow_attempts_opens_it_although_all_succeed():
+    guard, _ = window(slow_seconds=2, slow_rate=0.75)
+    for seconds in (3, 1, 3, 3):
+        attempt(guard, seconds=seconds)
+    assert (guard.state, guard.reason) == ("open", "took 2 s or longer in 3 of 4 attempts in 60 s")
+
+
+def test_money_that_failures_burn_opens_it_before_there_are_many():
+    guard, _ = window(lost_usd="0.01")
+    attempt(guard, failed=False, lost=20_000_000)
+    attempt(guard, failed=True, lost=4_000_000)
+    assert guard.state == "closed"
+    attempt(guard, failed=True, lost=6_000_000)
+    assert (guard.state, guard.reason) == ("open", "burnt $0.01 on failures in 60 s")
+
+
+def test_a_target_that_works_again_is_judged_by_what_it_does_from_then_on():
+    guard, clock = window(failure_rate=0.5)
+    for number in range(4):
+        attempt(guard, failed=number % 2 == 1)
+    clock.advance(30)
+    attempt(guard)
+    attempt(guard, failed=True)
+    assert guard.state == "closed"
+
+
+@pytest.fixture
+async def two_apps(tmp_path):
+    """Give two processes' worth of apps on one ledger, on one clock, whose model fails until it is told otherwise."""
+    clock, url = StillClock(), f"sqlite:///{tmp_path}/runs.db"
+    model = Model(ScriptedModel(script=[lambda _: answers()]), price=Price(input="1", output="1"))
+    node = Generate(
+        model="large", prompt="{question}", into="answer", max_tokens=50, retry=ONCE, breaker=Breaker(failures=3)
+    )
+    apps = [app_for(line(("draft", node)), clock=clock, database=url, large=model) for _ in range(2)]
+    WORKS.clear()
+    async with apps[0], apps[1]:
+        yield apps, clock
+
+
+WORKS: list[bool] = []
+ONCE = Retry(attempts=1)
+
+
+def answers() -> str:
+    if not WORKS:
+        raise Overloaded("busy")
+    return "fine"
+
+
+async def run(app, times: int = 1):
+    for _ in range(times):
+        result = await app.run("line", {"question": "q"})
+        await asyncio.sleep(0)  # what was learnt in the background is heard
+    return result.error.type if result.error else "fine"
+
+
+async def test_what_one_process_finds_another_heeds_within_a_second(two_apps):
+    (one, other), clock = two_apps
+    assert await run(other) == "Overloaded"
+    assert await run(one, 4) == "BreakerOpen"
+    clock.advance(1)
+    await run(other)
+    assert await run(other) == "BreakerOpen"
+    (record,) = await other.breakers()
+    assert (record.state, record.reason) == ("open", "failed 3 times in a row")
+
+
+async def test_one_process_of_all_tries_a_target_again(two_apps):
+    (one, other), clock = two_apps
+    await run(one, 3)
+    clock.advance(1)
+    await run(other, 2)
+    clock.advance(30)
+    await one.ledger.begin_probe((await one.breakers())[0].target, clock.now(), clock.now().replace(year=2027))
+    assert await run(other) == "BreakerOpen"
+
+
+async def test_recovery_follows_one_probe(two_apps):
+    (one, other), clock = two_apps
+    await run(one, 3)
+    clock.advance(1)
+    assert await run(other, 2) == "BreakerOpen"
+    WORKS.append(True)
+    clock.advance(30)
+    assert await run(one) == "fine"
+    assert await run(other, 2) == "fine"
+    assert (await one.breakers())[0].state == "closed"
+
+
+async def test_a_person_can_have_a_target_asked_again_at_once(two_apps):
+    (one, other), clock = two_apps
+    await run(one, 3)
+    assert await run(one) == "BreakerOpen"
+    WORKS.append(True)
+    clock.advance(1)
+    assert await other.reset_breaker() == 1
+    await run(one)
+    assert await run(one) == "fine"
+    assert await other.reset_breaker() == 0

@@ -7,7 +7,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from engine.definition.policies import Retry
+from engine.definition.policies import Breaker, Budget, Retry
 from engine.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -18,6 +18,7 @@ from engine.errors import (
     ContextTooLong,
     MalformedOutput,
     Overloaded,
+    QuotaExhausted,
     RateLimited,
     TargetNotFound,
 )
@@ -153,3 +154,73 @@ def test_secrets_of_the_environment_never_stand_in_an_error(monkeypatch):
     monkeypatch.setenv("SOME_API_KEY", "sk-verysecret")
     assert "verysecret" not in str(as_call_error(status(401, text="wrong key sk-verysecret"), "a model"))
     assert scrub("sk-verysecret") == "***"
+
+
+async def test_a_wait_that_would_outlast_the_time_that_is_left_is_not_begun():
+    clock = StillClock()
+    workflow = draft(seconds=5)
+    async with app_for(workflow, clock=clock, large=scripted(status(429, {"retry-after": "7"}), "fine")) as app:
+        result = await app.run("line", {"question": "q"})
+        assert (result.error.type, clock.slept) == ("RateLimited", [])
+        assert "it was not tried again, since the wait of 7.0 s would outlast the 5.0 s that are left" in str(
+            result.error
+        )
+
+
+async def test_the_time_of_a_run_bounds_the_waits_of_its_steps():
+    clock = StillClock()
+    workflow = line(*draft().nodes.items(), budget=Budget(seconds=2))
+    async with app_for(workflow, clock=clock, large=scripted(status(429, {"retry-after": "3"}), "fine")) as app:
+        assert (await app.run("line", {"question": "q"})).error.type == "RateLimited"
+        assert clock.slept == []
+
+
+async def test_a_run_tries_again_as_often_as_its_budget_allows():
+    workflow = line(*draft(retry=Retry(attempts=9)).nodes.items(), budget=Budget(retries=2))
+    async with app_for(workflow, large=scripted(status(500))) as app:
+        result = await app.run("line", {"question": "q"})
+        assert (result.status, result.calls) == (RunStatus.FAILED, 3)
+        assert "the retries of the budget are used up" in result.error.message
+
+
+async def test_a_target_that_is_down_is_not_asked_again_and_again_by_every_run():
+    workflow = draft(retry=Retry(attempts=3, share=0.1), breaker=Breaker(failures=10_000, failure_rate=None))
+    async with app_for(workflow, large=scripted(status(500))) as app:
+        results = [await app.run("line", {"question": "q"}) for _ in range(100)]
+        attempts = sum(result.calls for result in results)
+        assert 100 + 20 <= attempts <= 100 + 20 + 0.1 * 100 + 1
+        assert "fails too often for everybody to try again" in results[-1].error.message
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "6m1s"}, 361.0),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "20ms"}, 0.02),
+        ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "20s"}, None),
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "soon"}, None),
+        ({"x-ratelimit-remaining-tokens": "0"}, None),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "1.5"}, 1.5),
+        (
+            {"anthropic-ratelimit-tokens-remaining": "0", "anthropic-ratelimit-tokens-reset": "2020-01-01T00:00:00Z"},
+            0.0,
+        ),
+        ({"retry-after": "2", "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "9s"}, 2.0),
+    ],
+)
+def test_the_reset_of_a_limit_that_is_used_up_is_waited_for(headers, seconds):
+    assert as_call_error(status(429, headers), "m").retry_after == seconds
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind"),
+    [
+        (429, "You exceeded your current quota (insufficient_quota)", QuotaExhausted),
+        (400, "Your credit balance is too low to access the API", QuotaExhausted),
+        (402, "payment required", QuotaExhausted),
+        (529, "overloaded_error", Overloaded),
+        (400, "The input token count (40000) exceeds the maximum number of tokens allowed", ContextTooLong),
+    ],
+)
+def test_what_providers_say_becomes_a_kind(code, text, kind):
+    assert type(as_call_error(status(code, text=text), "m")) is kind
