@@ -79,7 +79,7 @@ class Controls:
         return await self.ledger.breakers()
 
     async def reset_breaker(self, target: str | None = None) -> int:
-        """Have a target, or every one, asked again at once, by every process within a second; say how many were open."""
+        """Have a target, or every one, asked again by every process within a second; say how many were open."""
         now = self.clock.now()
         return await self.ledger.change(lambda connection: shared_breakers.reset(connection, target, now))
 
