@@ -325,6 +325,8 @@ class App(Controls):
     async def close(self) -> None:
         """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
         await self._cast.close()
+        if self._runner is not None:
+            await self._runner.breakers.close()
         ledger, self._ledger, self._runner = self._ledger, None, None
         if ledger is not None:
             await ledger.close()

@@ -10,7 +10,7 @@ from engine.ports import Clock
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
-from engine.store import queue_control, shared_breakers
+from engine.store import kept_answers, queue_control, shared_breakers
 from engine.store.ledger import SqlLedger
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
@@ -82,6 +82,13 @@ class Controls:
         """Have a target, or every one, asked again by every process within a second; say how many were open."""
         now = self.clock.now()
         return await self.ledger.change(lambda connection: shared_breakers.reset(connection, target, now))
+
+    async def clear_cache(
+        self, *, workflow: str | None = None, node: str | None = None, tenant: str | None = None
+    ) -> int:
+        """Forget what nodes wrote; running processes hear of it within half a minute. Say how many."""
+        chosen = kept_answers.Chosen(workflow=workflow, node_name=node, tenant=tenant)
+        return await self.ledger.change(lambda connection: kept_answers.clear(connection, chosen))
 
     async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
         """Say whether an action whose outcome nobody knew was done; then the run can be resumed.

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.definition.conversation import Conversation, Turn
 from engine.outbox import Outbox
-from engine.records import BreakerRecord, CallRecord, QuestionRecord, Record, RunRecord, StepRecord
+from engine.records import BreakerRecord, CacheEntryRecord, CallRecord, QuestionRecord, Record, RunRecord, StepRecord
 
 
 class Clock(Protocol):
@@ -100,6 +100,10 @@ class Ledger(Protocol):
 
     def let_go(self, outbox: Outbox) -> None:
         """Have a run no longer, and write nothing: another process has it."""
+        ...
+
+    async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
+        """Give what is kept under a key, unless its time is over."""
         ...
 
     async def breakers(self) -> Sequence[BreakerRecord]:

@@ -96,6 +96,28 @@ class WorkerRecord:
     beat_at: datetime
 
 
+@dataclass(slots=True, kw_only=True)
+class CacheEntryRecord:
+    """What a node wrote, kept to be used again.
+
+    Attributes:
+        cache_key: the sha256 of all that it depends on: the node with its code and prompt, models, tenant, inputs.
+        saved_nano_usd: what making it was charged.
+        made_by_run_id: the run that made it.
+    """
+
+    cache_key: str
+    workflow: str
+    node_name: str
+    tenant: str | None
+    update_payload: str
+    saved_nano_usd: int
+    saved_tokens: int
+    made_by_run_id: str
+    created_at: datetime
+    expires_at: datetime
+
+
 @dataclass(slots=True)
 class BreakerRecord:
     """What is known of a target over all processes; one that nothing is known of is closed.
@@ -347,6 +369,7 @@ Record = (
     | WorkerRecord
     | QueueEntryRecord
     | BreakerRecord
+    | CacheEntryRecord
     | LaneRecord
     | RunRecord
     | StepRecord

@@ -45,7 +45,13 @@ LOUD = st.one_of(
         st.text('abc é"', max_size=9),
     ),
     st.builds(
-        lambda p: CallTool(tool=open_ticket, args={"question": "question"}, into="ticket", effect="idempotent", **p),
+        lambda p: CallTool(
+            tool=open_ticket,
+            args={"question": "question"},
+            into="ticket",
+            effect="read" if "cache" in p else "idempotent",
+            **p,
+        ),
         POLICIES,
     ),
     st.builds(lambda p: Validate(check=[is_good], into="ready", **p), POLICIES),

@@ -10,7 +10,22 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import approve, breakers, chaos, check, cost, db, enqueue, index, queue, recover, run, runs, worker
+from engine.cli import (
+    approve,
+    breakers,
+    cache,
+    chaos,
+    check,
+    cost,
+    db,
+    enqueue,
+    index,
+    queue,
+    recover,
+    run,
+    runs,
+    worker,
+)
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
@@ -34,6 +49,7 @@ cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
 cli.add_typer(queue.commands, name="queue")
 cli.add_typer(breakers.commands, name="breakers")
+cli.add_typer(cache.commands, name="cache")
 cli.command("workers")(queue.workers)
 cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)

@@ -62,6 +62,8 @@ def _fields(workflow: Shape) -> Iterable[str]:
                 yield f"{name!r} writes {written!r}, {no_field(workflow.state)}"
             elif not can_hold(fields[written].annotation, kind):
                 yield (f"{name!r} writes {show(kind)} into {written!r}, which holds {show(fields[written].annotation)}")
+        if node.cache is not None and not node.may_be_cached:
+            yield f"{name!r} has a cache, and a {type(node).__name__} cannot: give one to the nodes inside it"
         for fault in node.faults(workflow.state):
             yield f"{name!r}: {fault}"
 

@@ -176,6 +176,8 @@ class Node(Component):
     input_stage: ClassVar[Stage] = Stage.NODE_INPUT
     output_stage: ClassVar[Stage] = Stage.NODE_OUTPUT
 
+    may_be_cached: ClassVar[bool] = True
+
     retry: Retry = Retry()
     """How often a failed call is tried again."""
     breaker: Breaker = Breaker()

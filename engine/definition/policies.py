@@ -60,10 +60,12 @@ class Breaker(Frozen):
 
 
 class Cache(Frozen):
-    """How long what a node wrote may be used again for the same inputs."""
+    """How long what a node wrote may be used again, by every process, for the same inputs and the same tenant."""
 
     ttl: float = Field(default=3600.0, gt=0)
     """Seconds that an entry lives."""
+    shared: bool = False
+    """Whether what was made for one tenant may be given to another."""
 
 
 class Budget(Frozen):

@@ -2,19 +2,20 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, Protocol, Self, cast
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from engine.definition import mermaid as drawing
-from engine.definition.by_path import CodePath, Frozen, Many, path_of, source_of
+from engine.definition.by_path import Frozen, Many, source_of
 from engine.definition.check import faults_in
 from engine.definition.conversation import Conversation
 from engine.definition.edges import AnyEdge
 from engine.definition.graph import Graph
 from engine.definition.guardrail import AnyGuardrail
+from engine.definition.named_code import code_in
 from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
@@ -77,14 +78,14 @@ class Workflow(Frozen):
     def version(self) -> str:
         """The sha256 of the definition, its prompts and the source of the code that it names (hex)."""
         digest = hashlib.sha256(self.to_json().encode())
-        for path in sorted(set(_code_in(self))):
+        for path in sorted(set(code_in(self))):
             digest.update(f"\0{path}\0{source_of(path.load())}".encode())
         return digest.hexdigest()
 
     @cached_property
     def code(self) -> Mapping[str, str]:
         """The code that the definition names, each with the sha256 of its source (first 16 hex digits)."""
-        paths = sorted(set(_code_in(self)))
+        paths = sorted(set(code_in(self)))
         return {str(path): hashlib.sha256(source_of(path.load()).encode()).hexdigest()[:16] for path in paths}
 
     def to_json(self) -> str:
@@ -114,22 +115,3 @@ class Workflow(Frozen):
     def mermaid(self) -> str:
         """Draw the graph as a Mermaid flowchart."""
         return drawing.mermaid(self.graph, {name: type(node).__name__ for name, node in self.nodes.items()})
-
-
-def _code_in(value: Any) -> Iterable[CodePath]:
-    """Give all code that a definition names, the classes of users' own components included."""
-    if isinstance(value, CodePath):
-        yield value
-    elif isinstance(value, type):
-        yield CodePath(path_of(value))
-    elif isinstance(value, BaseModel):
-        if not type(value).__module__.startswith("engine."):
-            yield CodePath(path_of(type(value)))
-        for name in type(value).model_fields:
-            yield from _code_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for inner in cast("Mapping[Any, Any]", value).values():
-            yield from _code_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in cast("list[Any]", value):
-            yield from _code_in(inner)

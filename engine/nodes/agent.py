@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import re2
 from pydantic import Field
@@ -33,6 +33,8 @@ class Agent(ModelNode):
     it has heard already. What goes wrong with a call is told to the model. When its rounds or the budget run out, it is
     asked for its answer once more, without tools.
     """
+
+    may_be_cached: ClassVar[bool] = False
 
     tools: Many[AgentTool] = ()
     """What the model may call."""

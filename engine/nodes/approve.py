@@ -1,7 +1,7 @@
 """Approve: a person says whether the run may go on; it waits for days if need be, and no process waits with it."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ class Approve(Node):
 
     The answer is bound to the values that are shown: if they have changed when the run goes on, it asks again.
     """
+
+    may_be_cached: ClassVar[bool] = False
 
     text: str
     """What is asked."""

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jsonschema_rs
 from pydantic import BaseModel, Field
@@ -19,6 +19,8 @@ class Ask(Node):
 
     An answer that does not fit is refused when it is given, so the run never sees it.
     """
+
+    may_be_cached: ClassVar[bool] = False
 
     text: str
     """What is asked."""

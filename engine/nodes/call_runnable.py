@@ -21,6 +21,8 @@ class CallRunnable(Node):
     It is one step and one call: where a crash cuts it off, its `effect` says what follows, as for a tool.
     """
 
+    may_be_cached: ClassVar[bool] = False
+
     input_stage: ClassVar[Stage] = Stage.TOOL_ARGUMENTS
     output_stage: ClassVar[Stage] = Stage.TOOL_OUTPUT
 

@@ -83,8 +83,8 @@ class CallTool(Node):
             faults.append(f"its backup {other.name!r} does not have the parameters of {signature.name!r}")
         if self.probe is not None and self.effect != "once":
             faults.append(f"a probe is for tools with effect 'once', and this one's is {self.effect!r}: leave it out")
-        if self.cache is not None and self.effect == "once":
-            faults.append("a tool with effect 'once' cannot have a cache: what it does would be left out")
+        if self.cache is not None and self.effect != "read":
+            faults.append(f"a tool with effect {self.effect!r} cannot have a cache: what it does would be left out")
         for name, field in self.args.items():
             if name in signature.types and field in fields:
                 kind, held = signature.types[name], fields[field].annotation

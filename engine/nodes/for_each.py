@@ -1,7 +1,7 @@
 """ForEach: a node for each item of a list, several at once, each a step of its own."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, create_model
 
@@ -22,6 +22,8 @@ class ForEach(Node):
     The inner node reads fields of the state, and the item under the name that `item` gives. It writes one field, whose
     values are gathered in `into`; an empty list gives an empty list. A `Subflow` makes a map over a workflow.
     """
+
+    may_be_cached: ClassVar[bool] = False
 
     over: str
     """The field with the list."""

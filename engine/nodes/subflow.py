@@ -1,7 +1,7 @@
 """Subflow: another workflow as a node, with a state, a version, a budget and guardrails of its own."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
@@ -19,6 +19,8 @@ class Subflow(Node):
     It draws from the budget of the workflow around it and never passes its own. A run that goes on after a crash goes
     on inside it: steps that had finished are not run again.
     """
+
+    may_be_cached: ClassVar[bool] = False
 
     workflow: Workflow
     """The workflow; its version is part of the version of the workflow around it."""

@@ -52,6 +52,11 @@ class Target(Protocol):
         """Names the target for breakers and messages."""
         ...
 
+    @property
+    def identity(self) -> Any:
+        """What makes its answers other than another's, JSON."""
+        ...
+
     def bound(self, call: "Call", account: Account) -> Amount:
         """Say the most that one attempt can spend; may lower what the call asks for to what is left."""
         ...
@@ -229,6 +234,7 @@ class Step:
         task_id: LangGraph's name for it.
         began_at: when it first began; the same when it runs again.
         kept: what its node keeps when it is asked again.
+        spent: what its own calls were charged.
         ends_ns: when the time of its node is over, by the clock's count.
         has_said: whether a listener heard text of it.
         asked: how often it has asked a person the same, by digest.
@@ -257,6 +263,7 @@ class Step:
     asked: Counter[str] = field(default_factory=Counter[str])
     waits_for: set[str] = field(default_factory=set[str])
     has_said: bool = False
+    spent: Amount = field(default_factory=Amount)
     ends_ns: int | None = None
 
     @property

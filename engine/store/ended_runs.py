@@ -21,7 +21,7 @@ OF_RUN = (
 )
 """The tables of the ledger that hold rows of a run."""
 
-_OPEN = (RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_REVIEW)
+_OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_REVIEW)
 _ENDED = [status for status in RunStatus if status not in _OPEN]
 _HOLDS = {  # what takes room in the rows of checkpoints
     tables.checkpoint_writes: ("value",),

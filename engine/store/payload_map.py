@@ -98,7 +98,7 @@ def roots(
     for table in tables.metadata.sorted_tables:
         for column in (column for column in table.c if column.name.endswith("_payload")):
             query = select(column).where(column.is_not(None))
-            if gone is not None:
+            if gone is not None and "run_id" in table.c:
                 query = query.where(table.c.run_id.not_in(gone))
             for (name,) in _stream(connection, query):
                 yield from addresses_in(name)

@@ -6,6 +6,7 @@ A run that is running, or that waits for a person, keeps all that it has.
 import asyncio
 import sqlite3
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.store.collection import Swept, mark, read, sweep
 from engine.store.database import Database
 from engine.store.ended_runs import OF_RUN, Amount, Amounts, Scope, delete_orphans
 from engine.store.gone_workers import count_gone, delete_gone
+from engine.store.kept_answers import count_expired, delete_expired
 from engine.store.ledger import SqlLedger
 from engine.store.payload_map import Progress, read_map, roots
 
@@ -43,8 +45,11 @@ async def plan(ledger: SqlLedger, scope: Scope, on_progress: Progress | None = N
         reached = payloads.reached_from(connection, kept)
         stored = [one for sizes in (payloads.sizes, *payloads.aside.values()) for one in sizes.items()]
         free = [size for address, size in stored if address not in reached]
-        workers = count_gone(connection, scope.older_than)
-        return scope.amounts(connection) | {"workers": workers, "payloads": Amount(len(free), sum(free))}
+        others = {
+            "workers": count_gone(connection, scope.older_than),
+            "cache_entries": count_expired(connection, datetime.now(UTC)),
+        }
+        return scope.amounts(connection) | others | {"payloads": Amount(len(free), sum(free))}
 
     return await read(ledger, count)
 
@@ -68,6 +73,7 @@ async def prune(ledger: SqlLedger, scope: Scope, on_progress: Progress | None = 
     while (orphans := await ledger.change(delete_orphans)).rows:
         amounts["checkpoints"] += orphans
     amounts["workers"] = await ledger.change(partial(delete_gone, before=scope.older_than))
+    amounts["cache_entries"] = await ledger.change(partial(delete_expired, now=datetime.now(UTC)))
     swept = await sweep(ledger, await mark(ledger, on_progress), on_progress)
     return Pruned(amounts | {"payloads": Amount(swept.rows, swept.bytes)}, swept)
 

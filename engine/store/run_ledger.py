@@ -14,8 +14,8 @@ from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
 from engine.ports import Taken
-from engine.records import BreakerRecord, CallRecord, QuestionRecord, Record, RunRecord, RunStatus
-from engine.store import hands, run_queue, shared_breakers
+from engine.records import BreakerRecord, CacheEntryRecord, CallRecord, QuestionRecord, Record, RunRecord, RunStatus
+from engine.store import hands, kept_answers, run_queue, shared_breakers
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
@@ -152,6 +152,10 @@ class RunLedger:
             StoreError: the database refused.
         """
         return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
+
+    async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
+        """Give what is kept under a key, unless its time is over."""
+        return await self._reader.read(lambda connection: kept_answers.entry(connection, key, now))
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls."""

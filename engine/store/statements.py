@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.records import (
     BreakerRecord,
+    CacheEntryRecord,
     CallRecord,
     EventRecord,
     LaneRecord,
@@ -39,6 +40,7 @@ class Kind(IntEnum):
     PAYLOAD = auto()
     WORKER = auto()
     BREAKER = auto()
+    CACHE_ENTRY = auto()
     LANE = auto()
     QUEUE_ENTRY = auto()
     CALL = auto()
@@ -105,6 +107,7 @@ KINDS: Mapping[type, Kind] = {
     PayloadRecord: Kind.PAYLOAD,
     WorkerRecord: Kind.WORKER,
     BreakerRecord: Kind.BREAKER,
+    CacheEntryRecord: Kind.CACHE_ENTRY,
     LaneRecord: Kind.LANE,
     QueueEntryRecord: Kind.QUEUE_ENTRY,
     EntryLeft: Kind.ENTRY_LEFT,
@@ -213,6 +216,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.ENDED_CHECKPOINTS: _of_stream(tables.checkpoints),
         Kind.ENDED_STREAM: _of_stream(tables.checkpoint_streams),
         Kind.BREAKER: over(tables.breakers),
+        Kind.CACHE_ENTRY: over(tables.cache_entries),
         Kind.LANE: _open_lane(upsert),
         Kind.QUEUE_ENTRY: once(tables.queue_entries),
         Kind.ENTRY_LEFT: _leave_entry(),

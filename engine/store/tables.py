@@ -25,6 +25,7 @@ from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.records import (
     BreakerRecord,
+    CacheEntryRecord,
     CallRecord,
     EventRecord,
     LaneRecord,
@@ -115,6 +116,7 @@ Index(
     postgresql_where=_IS_TURN,
 )
 breakers = _table("breakers", BreakerRecord, key=("target",))
+cache_entries = _table("cache_entries", CacheEntryRecord, ("expires_at",), key=("cache_key",))
 queue_entries = _table("queue_entries", QueueEntryRecord, key=("run_id",))
 _MAY_BE_TAKEN = text("available_at IS NOT NULL")
 Index(

@@ -193,3 +193,9 @@ def test_breakers_are_shown_and_reset(flowledger):
     unknown = flowledger("breakers", "reset", "openai:none")
     assert (unknown.code, "the breaker of 'openai:none' is not open" in unknown.err) == (2, True)
     assert "name one target, or say --all" in flowledger("breakers", "reset").err
+
+
+def test_caches_are_shown_and_emptied(flowledger):
+    assert flowledger("cache", "show").out == "nothing is kept\n"
+    assert json.loads(flowledger("cache", "show", "--json").out) == []
+    assert flowledger("cache", "clear", "--workflow", "say").out == "0 entries forgotten\n"

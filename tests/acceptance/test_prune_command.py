@@ -40,7 +40,13 @@ def test_what_will_be_deleted_is_shown_and_nothing_is(flowledger, failed, tmp_pa
     ran = flowledger("db", "prune", "--older-than", "0d", "--dry-run")
     assert ran.code == 0
     assert ran.out.splitlines()[0].startswith("Of runs that ended, and workers last heard of, before ")
-    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["kind", "checkpoints", "workers", "payloads"]
+    assert [line.split()[0] for line in ran.out.splitlines()[1:]] == [
+        "kind",
+        "checkpoints",
+        "workers",
+        "cache_entries",
+        "payloads",
+    ]
     assert rows(tmp_path, "checkpoints") == checkpoints > 0
 
 

@@ -1,6 +1,7 @@
 """What is deleted of old runs, what is kept, and that payloads in use survive whoever prunes, on every database."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from engine.errors import InputError, StoreError
 from engine.nodes.call_tool import CallTool
 from engine.nodes.generate import Generate
 from engine.payloads import Packer, pack, unpack
-from engine.records import OutcomeRecord, RunStatus, VerdictRecord
+from engine.records import CacheEntryRecord, OutcomeRecord, RunStatus, VerdictRecord
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.ended_runs import Scope
@@ -97,7 +98,7 @@ async def test_whole_runs_go_with_all_their_rows_when_asked_for(ledger):
     planned = await plan(ledger, WHOLE)
     counts = {kind: amount.rows for kind, amount in planned.items()}
     expected = {"checkpoints": 2, "steps": 1, "calls": 1, "verdicts": 1, "outcomes": 1, "runs": 1}
-    assert counts == expected | {"questions": 0, "events": 0, "workers": 0, "payloads": 2}
+    assert counts == expected | {"questions": 0, "events": 0, "workers": 0, "cache_entries": 0, "payloads": 2}
     assert (await prune(ledger, WHOLE)).amounts == planned
     assert [found.run_id for found in await ledger.runs()] == [run_id(2)]
     assert (await rows(ledger, tables.steps), await rows(ledger, tables.payloads)) == (1, 0)
@@ -260,3 +261,28 @@ def test_whatever_runs_share_what_is_left_is_whole_and_nothing_is_left_over(some
         await ledger.close()
 
     asyncio.run(check())
+
+
+async def test_cache_entries_go_when_their_time_is_over_and_take_their_payloads_along(ledger):
+    name, payloads = pack([LONG])
+    old = CacheEntryRecord(
+        cache_key="old",
+        workflow="w",
+        node_name="n",
+        tenant=None,
+        update_payload=name,
+        saved_nano_usd=1,
+        saved_tokens=1,
+        made_by_run_id=run_id(1),
+        created_at=OLD,
+        expires_at=RECENT,
+    )
+    fresh_name, more = pack([LONG, LONG])
+    fresh = replace(old, cache_key="fresh", update_payload=fresh_name, expires_at=NOW + timedelta(days=9999))
+    await ledger.commit([*payloads, *more, old, fresh])
+    assert (await plan(ledger, MONTH))["cache_entries"].rows == 1
+    pruned = await prune(ledger, MONTH)
+    assert pruned.amounts["cache_entries"].rows == 1
+    assert await ledger.value(fresh_name) == [LONG, LONG]
+    assert await ledger.cache_entry("fresh", NOW) == fresh
+    assert await ledger.cache_entry("old", NOW) is None

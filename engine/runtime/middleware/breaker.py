@@ -141,6 +141,11 @@ class Breakers:
             self._looked_ns = now
             self._looking = asyncio.get_running_loop().create_task(self._learn())
 
+    async def close(self) -> None:
+        """Wait for the answer to what was asked last."""
+        if self._looking is not None:
+            await asyncio.gather(self._looking, return_exceptions=True)
+
     async def may_probe(self, guard: TargetBreaker) -> bool:
         """Say whether this process is the one that tries a target which was left alone."""
         until = self.clock.now() + timedelta(seconds=guard.policy.reset_after)

@@ -28,3 +28,4 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
         else:
             spent = Amount(tokens=sent.charged_tokens, nano_usd=sent.charged_nano_usd, calls=1)
             account.settle(call.reservation, spent)
+            call.step.spent += spent

@@ -1,28 +1,50 @@
-"""Cache: what a node wrote for the same definition, models and inputs is used again, for a while."""
+"""Cache: what a node wrote for the same definition, models, tenant and inputs is used again, for a while.
 
+Entries stand in the ledger, so that every process has them; each keeps in memory what it used lately. Who asks for what
+somebody is just making waits for that, and makes it itself if it was not made.
+"""
+
+import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+from engine.definition.by_path import source_of
+from engine.definition.named_code import code_in
+from engine.definition.policies import Cache
 from engine.payloads import digest
-from engine.runtime.run import Step, StepNext
+from engine.records import CacheEntryRecord
+from engine.runtime.run import Run, Step, StepNext
+
+_FRESH_NS = 30 * 10**9  # how long an entry is used without looking whether it was cleared
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a node wrote once, and what that was charged."""
+
+    update: Mapping[str, Any]
+    nano_usd: int
+    tokens: int
 
 
 @dataclass(slots=True)
 class StepCache:
-    """Updates by key, in this process; the least recently used ones go first.
+    """What this process used lately by key, the least recently used going first, and what is being made.
 
     Attributes:
+        making: futures by key, done when somebody has made it, or not.
         most: how many entries are kept.
     """
 
     most: int = 10_000
-    _entries: OrderedDict[str, tuple[int, Mapping[str, Any]]] = field(
-        default_factory=OrderedDict[str, tuple[int, Mapping[str, Any]]]
-    )
+    making: dict[str, Any] = field(default_factory=dict[str, Any])
+    _entries: OrderedDict[str, tuple[int, Kept]] = field(default_factory=OrderedDict[str, tuple[int, Kept]])
+    _nodes: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
-    def get(self, key: str, now_ns: int) -> Mapping[str, Any] | None:
+    def get(self, key: str, now_ns: int) -> Kept | None:
         """Give what is kept under a key, unless its time is over."""
         found = self._entries.get(key)
         if found is None:
@@ -33,29 +55,82 @@ class StepCache:
         self._entries.move_to_end(key)
         return found[1]
 
-    def put(self, key: str, update: Mapping[str, Any], until_ns: int) -> None:
-        """Keep an update under a key until a time."""
-        self._entries[key] = (until_ns, update)
+    def put(self, key: str, kept: Kept, until_ns: int) -> None:
+        """Keep what a node wrote under a key until a time."""
+        self._entries[key] = (until_ns, kept)
         self._entries.move_to_end(key)
         while len(self._entries) > self.most:
             self._entries.popitem(last=False)
 
+    def node_of(self, step: Step) -> str:
+        """Hash a node with its code, its prompt and the models behind its roles; other nodes may change."""
+        place = step.run.bundle_hash, step.name
+        if place not in self._nodes:
+            node = step.node
+            code = {str(path): source_of(path.load()) for path in set(code_in(node))}
+            models = {role: [one.identity for one in step.run.targets_of(role)] for role in node.roles}
+            self._nodes[place] = digest([node.kind, node.model_dump(mode="json"), code, models])
+        return self._nodes[place]
+
 
 async def cache(step: Step, call_next: StepNext) -> Mapping[str, Any]:
-    """Answer from the cache; what failed or fell back is never kept."""
-    policy, kept = step.node.cache, step.run.cache
+    """Answer from the cache, or make the answer and keep it; what failed or fell back is never kept."""
+    policy, cached = step.node.cache, step.run.cache
     if policy is None:
         return await call_next(step)
-    key = _key(step)
-    found = kept.get(key, step.run.clock.monotonic_ns())
-    if found is not None:
-        step.record.cached = True
-        return found
-    update = await call_next(step)
-    kept.put(key, update, step.run.clock.monotonic_ns() + int(policy.ttl * 1e9))
-    return update
+    key = _key(step, policy, cached)
+    while True:
+        found = cached.get(key, step.run.clock.monotonic_ns())
+        if found is None and (others := cached.making.get(key)) is not None:
+            await asyncio.shield(others)
+            continue
+        return _used(step, found) if found is not None else await _made(step, call_next, key, policy)
 
 
-def _key(step: Step) -> str:
-    """Hash the definition with its code and prompts, the models behind the roles, and what the node reads."""
-    return digest([step.run.record.version, step.run.bundle_hash, step.name, step.inputs])
+async def _made(step: Step, call_next: StepNext, key: str, policy: Cache) -> Mapping[str, Any]:
+    """Look in the ledger, else have the node do its work; those who wait look again, however this ends."""
+    run, cached = step.run, step.run.cache
+    done = cached.making[key] = asyncio.get_running_loop().create_future()
+    try:
+        entry = await run.ledger.cache_entry(key, run.clock.now())
+        if entry is not None:
+            kept = Kept(await run.ledger.value(entry.update_payload), entry.saved_nano_usd, entry.saved_tokens)
+            left = (entry.expires_at - run.clock.now()).total_seconds()
+            cached.put(key, kept, run.clock.monotonic_ns() + min(int(left * 1e9), _FRESH_NS))
+            return _used(step, kept)
+        update = await call_next(step)
+        kept = Kept(update, step.spent.nano_usd, step.spent.tokens)
+        _keep(run, step, key, kept, policy)
+        cached.put(key, kept, run.clock.monotonic_ns() + min(int(policy.ttl * 1e9), _FRESH_NS))
+        return update
+    finally:
+        del cached.making[key]
+        done.set_result(None)
+
+
+def _keep(run: Run, step: Step, key: str, kept: Kept, policy: Cache) -> None:
+    now = run.clock.now()
+    entry = CacheEntryRecord(
+        cache_key=key,
+        workflow=run.record.workflow,
+        node_name=step.name,
+        tenant=None if policy.shared else run.record.tenant,
+        update_payload=run.keep(dict(kept.update)),
+        saved_nano_usd=kept.nano_usd,
+        saved_tokens=kept.tokens,
+        made_by_run_id=run.record.run_id,
+        created_at=now,
+        expires_at=now + timedelta(seconds=policy.ttl),
+    )
+    run.write((entry,))
+
+
+def _used(step: Step, kept: Kept) -> Mapping[str, Any]:
+    step.record.cached = True
+    step.record.saved_nano_usd, step.record.saved_tokens = kept.nano_usd, kept.tokens
+    return kept.update
+
+
+def _key(step: Step, policy: Cache, cached: StepCache) -> str:
+    tenant = None if policy.shared else [step.run.record.tenant]
+    return digest([cached.node_of(step), tenant, step.inputs])

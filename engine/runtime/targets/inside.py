@@ -54,6 +54,11 @@ class ModelInside:
         """The model, for prices and messages."""
         return self.model
 
+    @property
+    def identity(self) -> str:
+        """Its name."""
+        return self.name
+
     def bound(self, call: Call, account: Account) -> Amount:
         """Bound the input, and add the longest answer.
 

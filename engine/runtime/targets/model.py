@@ -67,6 +67,11 @@ class ModelTarget:
         """The model, for breakers and messages."""
         return f"{self.model.provider}:{self.model.name}"
 
+    @property
+    def identity(self) -> list[Any]:
+        """The model and its parameters."""
+        return [self.model.provider, self.model.name, dict(self.model.params), self.model.structured]
+
     def bound(self, call: Call, account: Account) -> Amount:
         """Bound the input, and clamp the output to what the account has left."""
         request: ModelRequest = call.payload

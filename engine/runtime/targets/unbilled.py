@@ -9,6 +9,16 @@ class Unbilled:
 
     __slots__ = ()
 
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """Its name; its code is part of what the workflow is."""
+        return self.name
+
     def bound(self, call: Call, account: Account) -> Amount:
         """One call; the models that a runnable asks reserve for themselves."""
         del call, account

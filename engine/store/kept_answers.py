@@ -1,0 +1,51 @@
+"""What nodes wrote and other runs may use again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
+
+from engine.records import CacheEntryRecord
+from engine.store.ended_runs import Amount
+from engine.store.hands import records_of
+from engine.store.tables import cache_entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """Which entries are meant: those that have all that is said here."""
+
+    workflow: str | None = None
+    node_name: str | None = None
+    tenant: str | None = None
+
+    def condition(self) -> ColumnElement[bool]:
+        """Give what holds for them."""
+        said = {name: getattr(self, name) for name in ("workflow", "node_name", "tenant")}
+        return and_(True, *(cache_entries.c[name] == value for name, value in said.items() if value is not None))
+
+
+def entry(connection: Connection, key: str, now: datetime) -> CacheEntryRecord | None:
+    """Give what is kept under a key, unless its time is over."""
+    fits = (cache_entries.c.cache_key == key) & (cache_entries.c.expires_at > now)
+    found: Sequence[CacheEntryRecord] = records_of(
+        CacheEntryRecord, connection.execute(select(cache_entries).where(fits)).all()
+    )
+    return found[0] if found else None
+
+
+def clear(connection: Connection, chosen: Chosen) -> int:
+    """Delete entries, and say how many."""
+    return connection.execute(delete(cache_entries).where(chosen.condition())).rowcount
+
+
+def count_expired(connection: Connection, now: datetime) -> Amount:
+    """Count the entries whose time is over."""
+    query = select(func.count()).select_from(cache_entries).where(cache_entries.c.expires_at <= now)
+    return Amount(connection.scalar(query) or 0)
+
+
+def delete_expired(connection: Connection, now: datetime) -> Amount:
+    """Delete them."""
+    return Amount(connection.execute(delete(cache_entries).where(cache_entries.c.expires_at <= now)).rowcount)
