@@ -173,6 +173,8 @@ class Node(Component):
 
     input_stage: ClassVar[Stage] = Stage.NODE_INPUT
     output_stage: ClassVar[Stage] = Stage.NODE_OUTPUT
+    purpose: ClassVar[str] = "answer"
+    """What its calls are made for, in the ledger."""
 
     retry: Retry = Retry()
     """How often a failed call is tried again."""
