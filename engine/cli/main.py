@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import approve, chaos, check, cost, db, index, recover, run, runs
+from engine.cli import approve, chaos, check, cost, db, estimate, index, prices, recover, run, runs
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
 
@@ -38,8 +38,10 @@ cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
+cli.command("estimate")(estimate.estimate)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
+cli.add_typer(prices.commands, name="prices")
 cli.add_typer(db.commands, name="db")
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
@@ -32,6 +32,11 @@ class CostRow:
         held_usd: what budgets were charged for the calls of unknown cost, where they knew a bound.
     """
 
+    names: ClassVar = (
+        *("runs", "succeeded", "successes", "calls", "failed", "input_tokens", "output_tokens", "unpriced"),
+        *("cost_usd", "held_usd", "usd_per_succeeded", "usd_per_success"),
+    )
+
     dimensions: dict[str, Any]
     runs: int
     succeeded: int
@@ -56,21 +61,7 @@ class CostRow:
 
     def to_json(self) -> dict[str, Any]:
         """Give the row as JSON; dollars are text, so that nothing is rounded."""
-        return {
-            **self.dimensions,
-            "runs": self.runs,
-            "succeeded": self.succeeded,
-            "successes": self.successes,
-            "calls": self.calls,
-            "failed": self.failed,
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "unpriced": self.unpriced,
-            "cost_usd": _text(self.cost_usd),
-            "held_usd": _text(self.held_usd),
-            "usd_per_succeeded": _text(self.usd_per_succeeded),
-            "usd_per_success": _text(self.usd_per_success),
-        }
+        return {**self.dimensions, **{name: _plain(getattr(self, name)) for name in self.names}}
 
 
 async def cost_by(
@@ -177,5 +168,5 @@ def _per(usd: Decimal | None, many: int) -> Decimal | None:
     return None if usd is None or not many else (usd / many).quantize(_PER)
 
 
-def _text(usd: Decimal | None) -> str | None:
-    return None if usd is None else f"{usd:f}"
+def _plain(value: int | Decimal | None) -> int | str | None:
+    return f"{value:f}" if isinstance(value, Decimal) else value

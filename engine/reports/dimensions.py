@@ -16,7 +16,7 @@ WASTED = ("failed run", "retry", "fallback", "failed call", "rejected")
 _LOST = (RunStatus.FAILED, RunStatus.BLOCKED, RunStatus.BUDGET_EXCEEDED, RunStatus.CANCELLED)
 _TIMES = {"hour": ("%Y-%m-%d %H:00", "YYYY-MM-DD HH24:00"), "day": ("%Y-%m-%d", "YYYY-MM-DD")}
 _TIMES["month"] = ("%Y-%m", "YYYY-MM")
-MODEL: ColumnElement[Any] = func.coalesce(calls.c.response_model, calls.c.request_model)
+model_name: ColumnElement[Any] = func.coalesce(calls.c.response_model, calls.c.request_model)
 
 OF_RUNS = ("workflow", "version", "tenant", "user", "status", "outcome", *_TIMES)
 OF_CALLS = ("node", "model", "provider", "use")
@@ -41,9 +41,9 @@ class Costs:
     table: FromClause = call_costs
 
     @classmethod
-    def of(cls, version: int) -> "Costs":
+    def of(cls, version: "int | ColumnElement[int]") -> "Costs":
         """Give the newest cost of each call up to a version, which is the recorded one where there is none."""
-        if version == RECORDED:
+        if isinstance(version, int) and version == RECORDED:
             return cls(calls.c.cost_nano_usd)
         older = call_costs.alias("older")
         newest = select(func.max(older.c.version)).where(
@@ -68,7 +68,7 @@ def dimensions(said: Subquery, *, is_sqlite: bool) -> Mapping[str, ColumnElement
         "status": runs.c.status,
         "outcome": said.c.name,
         "node": calls.c.node_name,
-        "model": MODEL,
+        "model": model_name,
         "provider": calls.c.provider_name,
         "use": _use(),
     }

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import and_, case, func, select
 
@@ -25,6 +25,8 @@ class SavedRow:
             not known.
     """
 
+    names: ClassVar = ("workflow", "node", "hits", "misses", "saved_usd")
+
     workflow: str
     node: str
     hits: int
@@ -34,13 +36,7 @@ class SavedRow:
     def to_json(self) -> dict[str, Any]:
         """Give the row as JSON; dollars are text."""
         saved = None if self.saved_usd is None else f"{self.saved_usd:f}"
-        return {
-            "workflow": self.workflow,
-            "node": self.node,
-            "hits": self.hits,
-            "misses": self.misses,
-            "saved_usd": saved,
-        }
+        return {name: getattr(self, name) for name in self.names} | {"saved_usd": saved}
 
 
 async def saved_by_cache(
