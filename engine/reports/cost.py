@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from engine.errors import InputError
 from engine.records import RunStatus
-from engine.reports.dimensions import DIMENSIONS, OF_CALLS, Costs, dimensions, last_outcomes
+from engine.reports.dimensions import DIMENSIONS, OF_CALLS, Costs, dimensions, is_last_outcome
 from engine.store.cost_versions import RECORDED
 from engine.store.ledger import SqlLedger
-from engine.store.tables import calls, runs
+from engine.store.tables import calls, outcomes, runs
 from engine.usage import to_usd
 
 _PER = Decimal("1e-9")  # a quotient of dollars is rounded to nano-USD
@@ -100,13 +100,13 @@ def _each(
     by: Sequence[str], since: datetime | None, until: datetime | None, cost_version: int, *, is_sqlite: bool
 ) -> Select[Any]:
     """Select each call with its dimensions and its cost; and each run without a call, where only runs are asked for."""
-    said, costs = last_outcomes(), Costs.of(cost_version)
-    known = dimensions(said, is_sqlite=is_sqlite)
+    costs = Costs.of(cost_version)
+    known = dimensions(is_sqlite=is_sqlite)
     chosen = [known[name].label(f"by_{name}") for name in by]
     facts = (
         runs.c.run_id,
         runs.c.status.label("run_status"),
-        said.c.success,
+        outcomes.c.success,
         calls.c.call_id,
         calls.c.status,
         calls.c.usage_input_tokens,
@@ -116,7 +116,7 @@ def _each(
     )
     of_runs_only = not set(by) & set(OF_CALLS)
     joined = runs.join(calls, calls.c.run_id == runs.c.run_id, isouter=of_runs_only)
-    joined = joined.join(said, said.c.run_id == runs.c.run_id, isouter=True)
+    joined = joined.join(outcomes, is_last_outcome(), isouter=True)
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
     query = select(*chosen, *facts).select_from(joined)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Subquery, and_, case, exists, func, literal, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, case, exists, func, literal, or_, select
 
 from engine.records import RunStatus
 from engine.store.cost_versions import RECORDED
@@ -24,12 +24,14 @@ DIMENSIONS = (*OF_RUNS[:2], *OF_CALLS, *OF_RUNS[2:])
 """The names; a call without the dimension (a tool has no model) counts under None."""
 
 
-def last_outcomes() -> Subquery:
-    """Give what was said last of each run, so that a run counts once however often something was said of it."""
-    last = select(func.max(outcomes.c.id)).group_by(outcomes.c.run_id)
-    return (
-        select(outcomes.c.run_id, outcomes.c.name, outcomes.c.success).where(outcomes.c.id.in_(last)).subquery("said")
-    )
+def is_last_outcome() -> ColumnElement[bool]:
+    """Say which outcome was said last of each run, so that a run counts once however often something was said of it.
+
+    It is looked up run by run: a derived table of the last ones would have no index, and be read for each call.
+    """
+    every = outcomes.alias("every_outcome")
+    last = select(func.max(every.c.id)).where(every.c.run_id == runs.c.run_id).scalar_subquery()
+    return outcomes.c.id == last
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Costs:
         return cls(case((is_there, call_costs.c.cost_nano_usd), else_=calls.c.cost_nano_usd), anew)
 
 
-def dimensions(said: Subquery, *, is_sqlite: bool) -> Mapping[str, ColumnElement[Any]]:
+def dimensions(*, is_sqlite: bool) -> Mapping[str, ColumnElement[Any]]:
     """Give what stands for each dimension on a database; times are in UTC and stand as text."""
     columns: dict[str, ColumnElement[Any]] = {
         "workflow": runs.c.workflow,
@@ -66,7 +68,7 @@ def dimensions(said: Subquery, *, is_sqlite: bool) -> Mapping[str, ColumnElement
         "tenant": runs.c.tenant,
         "user": runs.c.user_id,
         "status": runs.c.status,
-        "outcome": said.c.name,
+        "outcome": outcomes.c.name,
         "node": calls.c.node_name,
         "model": model_name,
         "provider": calls.c.provider_name,
