@@ -8,6 +8,7 @@ The ledger is a SQLite file in a temporary folder, unless another database is na
 
 import argparse
 import asyncio
+import json
 import random
 import tempfile
 import time
@@ -22,7 +23,6 @@ from sqlalchemy import Connection, event, insert
 
 from engine.errors import InputError
 from engine.models.prices import PriceCatalogue
-from engine.payloads import pack
 from engine.price_records import CostVersionRecord
 from engine.records import CallRecord, OutcomeRecord, RunRecord, RunStatus, StepRecord
 from engine.reports.cost import cost_by
@@ -106,7 +106,9 @@ async def fill(ledger: SqlLedger, calls: int) -> None:
     """Insert the rows, many at a time."""
     chance = random.Random(1)  # the same ledger each time
     message = {"role": "human", "content": "How long do refunds take?"}
-    request, _ = pack({"model": "large", "messages": [message], "max_tokens": 400})  # short enough to stand in the row
+    request = json.dumps(
+        {"model": "large", "messages": [message], "max_tokens": 400}
+    )  # short enough to stand in the row
 
     def insert_some(connection: Connection, first: int, last: int) -> None:
         every = [rows_of(number, chance, request) for number in range(first, last)]
