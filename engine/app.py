@@ -37,6 +37,7 @@ from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
+from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
 from engine.store.run_queue import Wanted
 
@@ -84,7 +85,7 @@ class App(Controls):
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.indexer = indexer
         self.clock: Clock = clock or SystemClock()
-        self._charges = Charges(PriceCatalogue())
+        self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
         self._runner: Runner | None = None
         self._cast = Cast(self.models)
@@ -106,6 +107,7 @@ class App(Controls):
         """
         if self._ledger is None:
             self._ledger = SqlLedger(Database.open(self.database), keep=self.keep_checkpoints)
+            self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
 
     def workflow(self, name: str) -> Workflow:
@@ -320,7 +322,7 @@ class App(Controls):
 
     def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
         """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""
-        return self._charges.worst_cases(model_calls(workflow), self.models_of, self.clock.now())
+        return self.charges.worst_cases(model_calls(workflow), self.models_of, self.clock.now())
 
     async def close(self) -> None:
         """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
@@ -350,14 +352,15 @@ class App(Controls):
             self._runner = Runner(
                 ledger=self.ledger,
                 clock=self.clock,
-                targets_of=lambda role: [ModelTarget(model, self._charges) for model in self.models_of(role)],
-                charges=self._charges,
+                targets_of=lambda role: [ModelTarget(model, self.charges) for model in self.models_of(role)],
+                charges=self.charges,
                 breakers=Breakers(self.clock, self.ledger),
             )
         return self._runner
 
     def _bundle(self, workflow: Workflow, budget: Budget | None = None) -> dict[str, Any]:
+        _ = self.ledger  # it has prices of its own
         in_usd = (budget or workflow.budget).usd is not None or any(
             node.has_budget_in_usd for node in workflow.nodes.values()
         )
-        return bundle_of(workflow, self.models_of, self._charges, self.clock.now(), in_usd=in_usd)
+        return bundle_of(workflow, self.models_of, self.charges, self.clock.now(), in_usd=in_usd)

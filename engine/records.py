@@ -236,6 +236,7 @@ class CallRecord:
         tool_name: the tool or runnable; for a model call, the runnable inside which the model was asked.
         diverged_from: the hash of the request that stood in the journal at this place and was another.
         resolution: how an unknown action was settled: by its probe, or by a person (done, retry).
+        purpose: what it was made for: answer, reask after an answer was turned down, or what its node says, as summary.
     """
 
     call_id: str
@@ -283,6 +284,7 @@ class CallRecord:
     resolution: str | None = None
     seq: int | None = None
     end_seq: int | None = None
+    purpose: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,54 +1,154 @@
-"""flowledger cost: what was spent, by whatever asks."""
+"""flowledger cost: what was spent, by whatever asks, and what of it helped nobody."""
 
 import asyncio
+import csv
 import json
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.bar import Bar
+from rich.markup import escape
+from rich.table import Column, Table
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, UntilOption, parse_since
 from engine.cli.render import console, money
+from engine.errors import InputError
+from engine.reports.bars import as_svg
 from engine.reports.cost import CostRow, cost_by
+from engine.reports.dimensions import DIMENSIONS, WASTED
+from engine.store.cost_versions import version_named
+
+_BAR = 40  # columns of the longest bar
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    rows: Sequence[CostRow]
+    uses: Sequence[CostRow]
 
 
 def cost(
     by: Annotated[
-        str,
-        typer.Option(
-            "--by", help="Dimensions with commas: workflow, version, node, model, provider, tenant, user, status, day."
-        ),
+        str, typer.Option("--by", help=f"Dimensions with commas: {', '.join(DIMENSIONS)}.")
     ] = "workflow,model",
     since: SinceOption = None,
+    until: UntilOption = None,
+    cost_version: Annotated[
+        str,
+        typer.Option(
+            "--cost-version", help="Whose costs: recorded, latest, or the number of a version of `prices reprice`."
+        ),
+    ] = "recorded",
+    plot: Annotated[bool, typer.Option("--plot", help="Show bars instead of a table.")] = False,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the bars to this SVG file, too.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
+    as_json: JsonOption = False,
     app: AppOption = None,
     database: DatabaseOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Add up calls, tokens and cost.
 
     Example: flowledger cost --by tenant,model --since 30d
     """
+    if as_json + as_csv + plot > 1:
+        raise InputError("--json, --csv and --plot are three ways to print the same: choose one")
     dimensions = [name.strip() for name in by.split(",") if name.strip()]
-    rows = asyncio.run(_read(load_app(app, database), dimensions, since))
+    found = asyncio.run(_read(load_app(app, database), dimensions, since, until, cost_version))
+    if svg is not None:
+        _write(svg, f"Cost by {', '.join(dimensions)} in USD", found.rows)
+    rows = [row.to_json() for row in found.rows]
     if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows]))
-        return
-    table = Table(*dimensions, "runs", "calls", "failed", "tokens in", "tokens out", "cost", box=None, pad_edge=False)
+        typer.echo(json.dumps(rows))
+    elif as_csv:
+        _print_csv(rows, [*dimensions, *CostRow.names])
+    else:
+        _plot(found.rows) if plot else _show(dimensions, found.rows)
+        _show_waste(found.uses)
+
+
+async def _read(app: App, dimensions: list[str], since: str | None, until: str | None, version: str) -> _Found:
+    async with app:
+        now = app.clock.now()
+        after, before = parse_since(since, now), parse_since(until, now, "--until")
+        number = await version_named(app.ledger, version)
+        rows = await cost_by(app.ledger, dimensions, since=after, until=before, cost_version=number)
+        uses = await cost_by(app.ledger, ["use"], since=after, until=before, cost_version=number)
+        return _Found(rows, uses)
+
+
+def _print_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
+    writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _label(row: CostRow) -> str:
+    return " · ".join("-" if value is None else str(value) for value in row.dimensions.values())
+
+
+def _total(rows: Sequence[CostRow]) -> Decimal:
+    return sum((row.cost_usd or Decimal(0) for row in rows), Decimal(0))
+
+
+def _share(row: CostRow, total: Decimal) -> str:
+    return "" if row.cost_usd is None or not total else f"{row.cost_usd / total:.1%}"
+
+
+def _cost(row: CostRow) -> str:
+    if not row.unpriced:
+        return money(row.cost_usd)
+    held = f", held at {money(row.held_usd)}" if row.held_usd else ""
+    return f"{money(row.cost_usd)} and {row.unpriced:,} calls of unknown cost{held}"
+
+
+def _show(dimensions: Sequence[str], rows: Sequence[CostRow]) -> None:
+    numbers = [Column(name, justify="right") for name in ("runs", "calls", "failed", "tokens in", "tokens out")]
+    per = [Column(name, justify="right") for name in ("share", "per succeeded run", "per success")]
+    table = Table(*dimensions, *numbers, "cost", *per, box=None, pad_edge=False)
+    total = _total(rows)
     for row in rows:
         table.add_row(
-            *(str(row.dimensions[name] if row.dimensions[name] is not None else "-") for name in dimensions),
-            f"{row.runs:,}",
-            f"{row.calls:,}",
-            f"{row.failed:,}",
-            f"{row.input_tokens:,}",
-            f"{row.output_tokens:,}",
-            money(row.cost_usd) + (f" and {row.unpriced:,} calls of unknown cost" if row.unpriced else ""),
+            *(escape("-" if value is None else str(value)) for value in row.dimensions.values()),
+            *(f"{many:,}" for many in (row.runs, row.calls, row.failed, row.input_tokens, row.output_tokens)),
+            _cost(row),
+            _share(row, total),
+            *("-" if usd is None else money(usd) for usd in (row.usd_per_succeeded, row.usd_per_success)),
         )
     console.print(table)
 
 
-async def _read(app: App, dimensions: list[str], since: str | None) -> list[CostRow]:
-    async with app:
-        return await cost_by(app.ledger, dimensions, since=parse_since(since, app.clock.now()))
+def _plot(rows: Sequence[CostRow]) -> None:
+    longest = max((row.cost_usd or Decimal(0) for row in rows), default=Decimal(0))
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for row in rows:
+        bar = Bar(float(longest or 1), 0, float(row.cost_usd or 0), width=_BAR)
+        table.add_row(escape(_label(row)), bar, _cost(row), _share(row, _total(rows)))
+    console.print(table)
+
+
+def _write(file: Path, title: str, rows: Sequence[CostRow]) -> None:
+    bars = [(_label(row), float(row.cost_usd or 0), _cost(row)) for row in rows]
+    try:
+        file.write_text(as_svg(title, bars), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"--svg {file} cannot be written: {error.strerror}: name a file in a folder that is"
+        ) from error
+
+
+def _show_waste(uses: Sequence[CostRow]) -> None:
+    """Say in a line what helped nobody."""
+    wasted = [row for row in uses if row.dimensions["use"] in WASTED]
+    if not wasted:
+        return
+    total, lost = _total(uses), _total(wasted)
+    parts = ", ".join(f"{row.dimensions['use']} {_cost(row)}" for row in wasted)
+    share = f" ({lost / total:.1%})" if total else ""
+    console.print(f"wasted: {money(lost)} of {money(total)}{share}: {parts}", markup=False)

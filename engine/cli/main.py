@@ -19,7 +19,9 @@ from engine.cli import (
     cost,
     db,
     enqueue,
+    estimate,
     index,
+    prices,
     queue,
     recover,
     run,
@@ -60,8 +62,10 @@ cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
+cli.command("estimate")(estimate.estimate)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
+cli.add_typer(prices.commands, name="prices")
 cli.add_typer(db.commands, name="db")
 
 

@@ -35,6 +35,9 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for program
 SinceOption = Annotated[
     str | None, typer.Option("--since", help="Only what began since: 30m, 12h, 7d, 2w, or a date like 2026-01-31.")
 ]
+UntilOption = Annotated[
+    str | None, typer.Option("--until", help="Only what began before: 30m, 12h, 7d, 2w ago, or a date like 2026-01-31.")
+]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, help="How many rows at the most.")]
 
 
@@ -62,8 +65,8 @@ def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def parse_since(text: str | None, now: datetime) -> datetime | None:
-    """Read a moment from `7d` or from a date.
+def parse_since(text: str | None, now: datetime, option: str = "--since") -> datetime | None:
+    """Read a moment from `7d`, which is so long ago, or from a date.
 
     Raises:
         InputError: the text is neither.
@@ -74,7 +77,7 @@ def parse_since(text: str | None, now: datetime) -> datetime | None:
         span = _span(text)
         return _moment(text) if span is None else now - span
     except (ValueError, OverflowError) as error:
-        raise InputError(f"--since {text!r} is neither a span like 12h or 7d nor a date like 2026-01-31") from error
+        raise InputError(f"{option} {text!r} is neither a span like 12h or 7d nor a date like 2026-01-31") from error
 
 
 def parse_span(option: str, text: str) -> timedelta:

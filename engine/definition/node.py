@@ -175,6 +175,8 @@ class Node(Component):
 
     input_stage: ClassVar[Stage] = Stage.NODE_INPUT
     output_stage: ClassVar[Stage] = Stage.NODE_OUTPUT
+    purpose: ClassVar[str] = "answer"
+    """What its calls are made for, in the ledger."""
 
     may_be_cached: ClassVar[bool] = True
 

@@ -6,15 +6,18 @@ matching of the package would price `azure.ai.openai` as OpenAI. What is not kno
 
 import hashlib
 import math
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_UP, Decimal
 from functools import cached_property
 from importlib.metadata import distribution
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from engine.price_records import PriceRecord
 from engine.usage import Price, Usage, to_nano_usd
 
 if TYPE_CHECKING:
@@ -42,6 +45,7 @@ _PROVIDERS = {alias: name for name, aliases in _NAMES.items() for alias in alias
 _READ = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_5m_mtok", "cache_write_1h_mtok")
 _WRITTEN = ("output_mtok", "output_reasoning_mtok")
 _NANO_PER_TOKEN = 1000  # from USD per million tokens
+_LONGEST_CALL = timedelta(days=1)  # within which a price may change before the call is charged
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +54,12 @@ class Priced:
 
     Attributes:
         nano_usd: the cost; None if no price is known.
-        source: where the price is from.
+        source: where the price is from; `database` is a dated price of the ledger's own, `override` one given in code.
         catalogue_id: the catalogue that was asked; None for an override.
     """
 
     nano_usd: int | None
-    source: Literal["catalogue", "override", "unknown"]
+    source: Literal["catalogue", "database", "override", "unknown"]
     catalogue_id: str | None
 
 
@@ -86,20 +90,29 @@ class PriceCatalogue:
     and region, audio, and paid server-side tools are not in a Usage, so they are not priced.
 
     Args:
-        overrides: prices by "provider:model" that go before the catalogue's.
+        overrides: prices by "provider:model" that go before all others.
+        dated: prices that the ledger keeps, in the order in which they were written; they go before the catalogue's.
     """
 
-    def __init__(self, overrides: Mapping[str, Price] | None = None) -> None:
+    def __init__(self, overrides: Mapping[str, Price] | None = None, dated: Iterable[PriceRecord] = ()) -> None:
         self._overrides = dict(overrides or {})
+        self._dated: dict[tuple[str, str], list[tuple[datetime, Price]]] = {}
+        for record in dated:
+            own = self._dated.setdefault((catalogue_provider(record.provider), record.model), [])
+            own.append((_aware(record.valid_from), as_price(record)))
+        for own in self._dated.values():
+            own.sort(key=itemgetter(0))  # stable: of two with the same time the later one comes last
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
         self._rates: dict[tuple[str, str, date], _Rates] = {}
 
     @cached_property
     def catalogue_id(self) -> str:
-        """Name the prices: the package's version and a hash of its data and of the overrides."""
+        """Name the prices: the package's version and a hash of its data, of the overrides and of the dated prices."""
         package = distribution("genai-prices")
         digest = hashlib.sha256(Path(str(package.locate_file("genai_prices/data.py"))).read_bytes())
         digest.update(repr(sorted(self._overrides.items())).encode())
+        if self._dated:
+            digest.update(repr(sorted(self._dated.items())).encode())
         return f"genai-prices-{package.version}-{digest.hexdigest()[:8]}"
 
     def price(self, provider: str, model: str, usage: Usage, at: datetime) -> Priced:
@@ -117,6 +130,9 @@ class PriceCatalogue:
         override = self._overrides.get(f"{provider}:{model}")
         if override is not None:
             return Priced(override.cost(usage), "override", None)
+        dated = self._in_force(provider, model, at)
+        if dated is not None:
+            return Priced(dated.cost(usage), "database", self.catalogue_id)
         found = self._find(provider, model)
         if found is None or not _sells_text(found[1].get_prices(at)):
             return Priced(None, "unknown", self.catalogue_id)
@@ -133,13 +149,34 @@ class PriceCatalogue:
         override = self._overrides.get(f"{provider}:{model}")
         if override is not None:
             return _dearest_of(override, input_tokens, output_tokens)
-        rates = self._rates_on(provider, model, at)
-        return None if rates is None else rates.dearest(input_tokens, output_tokens)
+        past = len(self._until(provider, model, at))
+        coming = self._until(provider, model, at + _LONGEST_CALL)[max(past - 1, 0) :]
+        bounds = [_dearest_of(price, input_tokens, output_tokens) for _, price in coming]
+        if not past:
+            rates = self._rates_on(provider, model, at)
+            if rates is None:
+                return None
+            bounds.append(rates.dearest(input_tokens, output_tokens))
+        return max(bounds)
 
     def context_window(self, provider: str, model: str) -> int | None:
         """Give the most tokens that a model can read; None if it is not known."""
         found = self._find(provider, model)
         return None if found is None else found[1].context_window
+
+    def rates(self, provider: str, model: str, at: datetime) -> "tuple[Price | None, str]":
+        """Give what a model costs at a time for small requests, and where that is from; None if it is not known."""
+        own = self._overrides.get(f"{provider}:{model}")
+        if own is not None:
+            return own, "override"
+        dated = self._in_force(provider, model, at)
+        if dated is not None:
+            return dated, "database"
+        found = self._find(provider, model)
+        price = None if found is None else found[1].get_prices(at)
+        if price is None or not _sells_text(price):
+            return None, "unknown"
+        return _plain(price), "catalogue"
 
     def _rates_on(self, provider: str, model: str, at: datetime) -> _Rates | None:
         day = (at if at.tzinfo is None else at.astimezone(UTC)).date()
@@ -157,17 +194,42 @@ class PriceCatalogue:
         self._rates[provider, model, day] = rates
         return rates
 
+    def _in_force(self, provider: str, model: str, at: datetime) -> Price | None:
+        before = self._until(provider, model, at)
+        return before[-1][1] if before else None
+
+    def _until(self, provider: str, model: str, at: datetime) -> list[tuple[datetime, Price]]:
+        """Give the dated prices of a model that begin until a time, the first first."""
+        if not self._dated:
+            return []
+        own = self._dated.get((catalogue_provider(provider), model), [])
+        return own[: bisect_right(own, _aware(at), key=itemgetter(0))]
+
     def _find(self, provider: str, model: str) -> "tuple[Provider, ModelInfo] | None":
         if (provider, model) not in self._models:
             self._models[provider, model] = _look_up(provider, model)
         return self._models[provider, model]
 
 
+def catalogue_provider(name: str) -> str:
+    """Give the catalogue's name of a provider that goes by several."""
+    given = name.strip().lower()
+    return _PROVIDERS.get(given.replace("-", "_"), given)
+
+
+def as_price(record: PriceRecord) -> Price:
+    """Give a dated price without its date."""
+    return Price(input=record.input, output=record.output, cache_read=record.cache_read, cache_write=record.cache_write)
+
+
+def _aware(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
 def _look_up(provider: str, model: str) -> "tuple[Provider, ModelInfo] | None":
     from genai_prices.data import providers  # half a second: only where a price is asked for
 
-    given = provider.strip().lower()
-    name = _PROVIDERS.get(given.replace("-", "_"), given)
+    name = catalogue_provider(provider)
     seller = next((one for one in providers if one.id == name), None)
     asked = model.rpartition("/")[2] if name == "google" else model  # models/..., publishers/google/models/...
     if seller is None or asked.startswith("ft:"):  # a fine-tuned model costs more than the one it was made from
@@ -179,6 +241,21 @@ def _look_up(provider: str, model: str) -> "tuple[Provider, ModelInfo] | None":
 def _sells_text(price: "ModelPrice") -> bool:
     """Tell a priced model from one without prices, which would look free."""
     return price.input_mtok is not None or price.output_mtok is not None
+
+
+def _plain(price: "ModelPrice") -> Price:
+    """Give the prices of small requests, as text with no more digits than they have."""
+
+    def first(one: "Decimal | TieredPrices | None") -> str | None:
+        steps = _steps(one)
+        return f"{steps[0][1] / _NANO_PER_TOKEN:f}" if steps else None
+
+    return Price(
+        input=first(price.input_mtok) or "0",
+        output=first(price.output_mtok) or "0",
+        cache_read=first(price.cache_read_mtok),
+        cache_write=first(price.cache_write_mtok),
+    )
 
 
 def _as_theirs(usage: Usage) -> object:

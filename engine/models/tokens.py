@@ -67,6 +67,12 @@ def estimate_message(message: BaseMessage) -> int:
     return _LIKELY_PER_MESSAGE + _count(message, estimate)
 
 
+def estimate_messages(messages: Sequence[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+    """Give the likely number of input tokens of a request; what providers put before tools unasked is not in it."""
+    total = sum(map(estimate_message, messages))
+    return total + sum(estimate(_as_json(_schema(tool))) + _LIKELY_PER_MESSAGE for tool in tools or ())
+
+
 def _count(message: BaseMessage, count: Callable[[str], int]) -> int:
     total = count(message.name or "") + sum(_count_block(block, count) for block in _blocks(message))
     if isinstance(message, AIMessage) and message.tool_calls:

@@ -1,7 +1,7 @@
 """Summarise: a cheaper model says in short what was said so far; a step of its own inside the one that needs it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.messages import HumanMessage, SystemMessage
 from pydantic import Field
@@ -24,6 +24,8 @@ class Summarise(Node):
 
     One that is empty, cut off or no shorter than what it stands for is an error: nothing is lost for its sake.
     """
+
+    purpose: ClassVar[str] = "summary"
 
     model: str
     """The role that summarises."""

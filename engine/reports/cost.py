@@ -4,27 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, Select, and_, case, func, select
 
 from engine.errors import InputError
+from engine.records import RunStatus
+from engine.reports.dimensions import DIMENSIONS, OF_CALLS, Costs, dimensions, is_last_outcome
+from engine.store.cost_versions import RECORDED
 from engine.store.ledger import SqlLedger
-from engine.store.tables import calls, runs
+from engine.store.tables import calls, outcomes, runs
 from engine.usage import to_usd
 
-DIMENSIONS: dict[str, ColumnElement[Any]] = {
-    "workflow": runs.c.workflow,
-    "version": runs.c.version,
-    "node": calls.c.node_name,
-    "model": func.coalesce(calls.c.response_model, calls.c.request_model),
-    "provider": calls.c.provider_name,
-    "tenant": runs.c.tenant,
-    "user": runs.c.user_id,
-    "status": runs.c.status,
-    "day": func.date(runs.c.started_at),
-}
-"""What costs can be added up by; a call without the dimension (a tool has no model) counts under None."""
+_PER = Decimal("1e-9")  # a quotient of dollars is rounded to nano-USD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,73 +25,148 @@ class CostRow:
 
     Attributes:
         dimensions: what the group has in common, by name.
+        runs: runs that have a part in the group, those that `succeeded`, and those whose last outcome is a `success`.
         failed: attempts that failed.
         unpriced: calls whose cost is not known; they are not part of `cost_usd`.
         cost_usd: the known cost; None when none of it is known.
+        held_usd: what budgets were charged for the calls of unknown cost, where they knew a bound.
     """
+
+    names: ClassVar = (
+        *("runs", "succeeded", "successes", "calls", "failed", "input_tokens", "output_tokens", "unpriced"),
+        *("cost_usd", "held_usd", "usd_per_succeeded", "usd_per_success"),
+    )
 
     dimensions: dict[str, Any]
     runs: int
+    succeeded: int
+    successes: int
     calls: int
     failed: int
     input_tokens: int
     output_tokens: int
     unpriced: int
     cost_usd: Decimal | None
+    held_usd: Decimal
+
+    @property
+    def usd_per_succeeded(self) -> Decimal | None:
+        """The known cost over the runs that succeeded; None without one, or if no cost is known."""
+        return _per(self.cost_usd, self.succeeded)
+
+    @property
+    def usd_per_success(self) -> Decimal | None:
+        """The known cost over the runs whose last outcome is a success; None without one, or if no cost is known."""
+        return _per(self.cost_usd, self.successes)
 
     def to_json(self) -> dict[str, Any]:
         """Give the row as JSON; dollars are text, so that nothing is rounded."""
-        return {
-            **self.dimensions,
-            "runs": self.runs,
-            "calls": self.calls,
-            "failed": self.failed,
-            "input_tokens": self.input_tokens,
-            "output_tokens": self.output_tokens,
-            "unpriced": self.unpriced,
-            "cost_usd": None if self.cost_usd is None else f"{self.cost_usd:f}",
-        }
+        return {**self.dimensions, **{name: _plain(getattr(self, name)) for name in self.names}}
 
 
-async def cost_by(ledger: SqlLedger, by: Sequence[str], *, since: datetime | None = None) -> list[CostRow]:
+async def cost_by(
+    ledger: SqlLedger,
+    by: Sequence[str],
+    *,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    cost_version: int = RECORDED,
+) -> list[CostRow]:
     """Add up every attempt by some dimensions, the dearest group first.
 
+    Runs without a call count in groups of runs, and not in groups of calls (node, model, provider, use).
+
+    Args:
+        ledger: what is read.
+        by: names of dimensions.
+        since: only runs that began since.
+        until: only runs that began before.
+        cost_version: whose costs are added up; a call that it does not tell of costs what older ones say.
+
     Raises:
-        InputError: a dimension is not known; the message names those that are.
+        InputError: a dimension is not known, or named twice; the message names those that are.
     """
     unknown = [name for name in by if name not in DIMENSIONS]
     if unknown or not by:
         raise InputError(f"--by {', '.join(unknown) or 'nothing'}: the dimensions are {', '.join(DIMENSIONS)}")
-    groups = [DIMENSIONS[name].label(name) for name in by]
-    cost = func.sum(calls.c.cost_nano_usd)
-    query = (
+    if len(set(by)) < len(by):
+        raise InputError(f"--by {','.join(by)}: name each dimension once")
+    query = _added_up(_each(by, since, until, cost_version, is_sqlite=ledger.database.is_sqlite), by)
+    rows = await ledger.read(lambda connection: connection.execute(query).mappings().all())
+    return [_row(row, by) for row in rows]
+
+
+def _each(
+    by: Sequence[str], since: datetime | None, until: datetime | None, cost_version: int, *, is_sqlite: bool
+) -> Select[Any]:
+    """Select each call with its dimensions and its cost; and each run without a call, where only runs are asked for."""
+    costs = Costs.of(cost_version)
+    known = dimensions(is_sqlite=is_sqlite)
+    chosen = [known[name].label(f"by_{name}") for name in by]
+    facts = (
+        runs.c.run_id,
+        runs.c.status.label("run_status"),
+        outcomes.c.success,
+        calls.c.call_id,
+        calls.c.status,
+        calls.c.usage_input_tokens,
+        calls.c.usage_output_tokens,
+        calls.c.charged_nano_usd,
+        costs.nano_usd.label("nano_usd"),
+    )
+    of_runs_only = not set(by) & set(OF_CALLS)
+    joined = runs.join(calls, calls.c.run_id == runs.c.run_id, isouter=of_runs_only)
+    joined = joined.join(outcomes, is_last_outcome(), isouter=True)
+    if costs.joined_on is not None:
+        joined = joined.join(costs.table, costs.joined_on, isouter=True)
+    query = select(*chosen, *facts).select_from(joined)
+    query = query if since is None else query.where(runs.c.started_at >= since)
+    return query if until is None else query.where(runs.c.started_at < until)
+
+
+def _added_up(each: Select[Any], by: Sequence[str]) -> Select[Any]:
+    one = each.subquery("one")
+    groups = [one.c[f"by_{name}"] for name in by]
+    is_unpriced = and_(one.c.call_id.is_not(None), one.c.nano_usd.is_(None))
+    cost = func.sum(one.c.nano_usd)
+    return (
         select(
             *groups,
-            func.count(runs.c.run_id.distinct()).label("n_runs"),
-            func.count(calls.c.call_id).label("n_calls"),
-            func.sum(case((calls.c.status == "failed", 1), else_=0)).label("n_failed"),
-            func.coalesce(func.sum(calls.c.usage_input_tokens), 0).label("n_input"),
-            func.coalesce(func.sum(calls.c.usage_output_tokens), 0).label("n_output"),
-            func.sum(case((calls.c.cost_nano_usd.is_(None), 1), else_=0)).label("n_unpriced"),
+            func.count(one.c.run_id.distinct()).label("runs"),
+            _runs_where(one.c.run_status == RunStatus.SUCCEEDED, one.c.run_id).label("succeeded"),
+            _runs_where(one.c.success.is_(True), one.c.run_id).label("successes"),
+            func.count(one.c.call_id).label("calls"),
+            func.sum(case((one.c.status == "failed", 1), else_=0)).label("failed"),
+            func.coalesce(func.sum(one.c.usage_input_tokens), 0).label("input_tokens"),
+            func.coalesce(func.sum(one.c.usage_output_tokens), 0).label("output_tokens"),
+            func.sum(case((is_unpriced, 1), else_=0)).label("unpriced"),
+            func.sum(case((is_unpriced, one.c.charged_nano_usd), else_=0)).label("held"),
             cost.label("nano_usd"),
         )
-        .join_from(calls, runs, calls.c.run_id == runs.c.run_id)
         .group_by(*groups)
         .order_by(func.coalesce(cost, 0).desc(), *groups)
     )
-    if since is not None:
-        query = query.where(runs.c.started_at >= since)
-    rows = await ledger.read(lambda connection: connection.execute(query).mappings().all())
-    return [
-        CostRow(
-            dimensions={name: row[name] for name in by},
-            runs=row["n_runs"],
-            calls=row["n_calls"],
-            failed=int(row["n_failed"]),
-            input_tokens=int(row["n_input"]),
-            output_tokens=int(row["n_output"]),
-            unpriced=int(row["n_unpriced"]),
-            cost_usd=to_usd(None if row["nano_usd"] is None else int(row["nano_usd"])),
-        )
-        for row in rows
-    ]
+
+
+def _runs_where(condition: ColumnElement[bool], run_id: ColumnElement[Any]) -> ColumnElement[int]:
+    return func.count(case((condition, run_id)).distinct())
+
+
+def _row(row: Any, by: Sequence[str]) -> CostRow:
+    nano_usd = row["nano_usd"] if row["calls"] else 0  # where nothing was called, nothing was spent
+    return CostRow(
+        dimensions={name: row[f"by_{name}"] for name in by},
+        **{name: int(row[name]) for name in ("runs", "succeeded", "successes", "calls", "failed", "unpriced")},
+        input_tokens=int(row["input_tokens"]),
+        output_tokens=int(row["output_tokens"]),
+        cost_usd=to_usd(None if nano_usd is None else int(nano_usd)),
+        held_usd=to_usd(int(row["held"])) or Decimal(0),
+    )
+
+
+def _per(usd: Decimal | None, many: int) -> Decimal | None:
+    return None if usd is None or not many else (usd / many).quantize(_PER)
+
+
+def _plain(value: int | Decimal | None) -> int | str | None:
+    return f"{value:f}" if isinstance(value, Decimal) else value

@@ -13,6 +13,7 @@ from engine.store import tables
 OF_RUN = (
     tables.steps,
     tables.calls,
+    tables.call_costs,
     tables.questions,
     tables.events,
     tables.verdicts,

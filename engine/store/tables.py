@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
+from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
 from engine.records import (
     BreakerRecord,
     CacheEntryRecord,
@@ -136,6 +137,12 @@ events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)
 questions = _table("questions", QuestionRecord, key=("run_id", "question_id"), clustered=True)
 verdicts = _table("verdicts", VerdictRecord, ("run_id",))
 outcomes = _table("outcomes", OutcomeRecord, ("run_id",))
+prices = _table("prices", PriceRecord)
+cost_versions = _table("cost_versions", CostVersionRecord, key=("version",))
+call_costs = _table("call_costs", CallCostRecord, key=("run_id", "call_id", "version"), clustered=True)
+calibrations = _table(
+    "calibrations", CalibrationRecord, key=("provider", "model", "with_tools", "version"), clustered=True
+)
 
 checkpoint_streams = Table(
     "checkpoint_streams",

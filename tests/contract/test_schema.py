@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from engine import records
+from engine import price_records, records
 from engine.errors import StoreError
 from engine.store import schema, tables
 from engine.store.database import Database
@@ -34,6 +34,10 @@ def test_a_column_stands_for_each_field_of_a_record():
         "calls": records.CallRecord,
         "verdicts": records.VerdictRecord,
         "outcomes": records.OutcomeRecord,
+        "prices": price_records.PriceRecord,
+        "cost_versions": price_records.CostVersionRecord,
+        "call_costs": price_records.CallCostRecord,
+        "calibrations": price_records.CalibrationRecord,
     }.items():
         columns = {column.name for column in tables.metadata.tables[name].columns} - {"id"}
         assert columns == {field.name for field in fields(record)}

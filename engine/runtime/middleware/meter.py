@@ -92,6 +92,7 @@ def _begin(call: Call) -> CallRecord:
         step_started_at=step.began_at,
         diverged_from=call.diverged_from,
         seq=call.run.next_seq(),
+        purpose="reask" if step.feedback else step.node.purpose,
     )
     call.target.describe(call, row)
     return row
