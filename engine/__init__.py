@@ -10,6 +10,7 @@ from engine.definition.passage import Passage, Retrieved
 from engine.definition.policies import Breaker, Budget, Cache, Retry
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
+from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import Append, MergeByKey, State
 from engine.definition.workflow import Workflow
 from engine.errors import (
@@ -118,6 +119,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Span",
+    "SpendLimit",
     "Stage",
     "State",
     "StepContext",

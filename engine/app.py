@@ -12,6 +12,7 @@ from engine.controls import Controls
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.policies import Budget
+from engine.definition.spend_limit import SpendLimit
 from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError, InputError
 from engine.models.cast import Cast
@@ -58,6 +59,7 @@ class App(Controls):
         database: where the ledger is: sqlite:///FILE or postgresql://...
         keep_checkpoints: the last one of each run that has not succeeded (`unfinished`), or `all`; the ledger is kept
             always.
+        spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
         clock: time, ids and chance; a test brings its own.
 
@@ -72,6 +74,7 @@ class App(Controls):
         models: Mapping[str, Model | str | BaseChatModel] | None = None,
         database: str = DEFAULT_DATABASE,
         keep_checkpoints: KeepCheckpoints = "unfinished",
+        spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -83,6 +86,7 @@ class App(Controls):
         self.models = dict(models or {})
         self.database = os.environ.get("FLOWLEDGER_DATABASE") or database
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
+        self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
@@ -355,12 +359,15 @@ class App(Controls):
                 targets_of=lambda role: [ModelTarget(model, self.charges) for model in self.models_of(role)],
                 charges=self.charges,
                 breakers=Breakers(self.clock, self.ledger),
+                spend_limits=self.spend_limits,
             )
         return self._runner
 
     def _bundle(self, workflow: Workflow, budget: Budget | None = None) -> dict[str, Any]:
         _ = self.ledger  # it has prices of its own
-        in_usd = (budget or workflow.budget).usd is not None or any(
-            node.has_budget_in_usd for node in workflow.nodes.values()
+        in_usd = (
+            bool(self.spend_limits)
+            or (budget or workflow.budget).usd is not None
+            or any(node.has_budget_in_usd for node in workflow.nodes.values())
         )
         return bundle_of(workflow, self.models_of, self.charges, self.clock.now(), in_usd=in_usd)

@@ -10,7 +10,7 @@ from engine.ports import Clock
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
-from engine.store import kept_answers, queue_control, shared_breakers
+from engine.store import kept_answers, queue_control, shared_breakers, spend
 from engine.store.ledger import SqlLedger
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
@@ -89,6 +89,10 @@ class Controls:
         """Forget what nodes wrote; running processes hear of it within half a minute. Say how many."""
         chosen = kept_answers.Chosen(workflow=workflow, node_name=node, tenant=tenant)
         return await self.ledger.change(lambda connection: kept_answers.clear(connection, chosen))
+
+    async def spend(self) -> Sequence[Any]:
+        """Give every window of time that anything was spent in: limit_key, begins_at, settled and held nano-USD."""
+        return await self.ledger.read(spend.standing)
 
     async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
         """Say whether an action whose outcome nobody knew was done; then the run can be resumed.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -56,6 +56,38 @@ class Taken:
     has_begun: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendWindow:
+    """A limit of whatever it is for.
+
+    Attributes:
+        key: names the limit and who it is for, as in `tenant:acme:1d`.
+        seconds: how long a window is; they are aligned to 1970 in UTC.
+        nano_usd: what may be spent in one.
+    """
+
+    key: str
+    seconds: int
+    nano_usd: int
+
+    def begins(self, now: datetime) -> datetime:
+        """Say when the window began that a moment falls into."""
+        past = int(now.timestamp()) // self.seconds * self.seconds
+        return datetime.fromtimestamp(past, UTC)
+
+    def ends(self, now: datetime) -> datetime:
+        """Say when the next begins."""
+        return self.begins(now) + timedelta(seconds=self.seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowRefused:
+    """A window that has not enough left."""
+
+    window: SpendWindow
+    left_nano_usd: int
+
+
 class Ledger(Protocol):
     """Where a run begins, writes down what happens under its fence, changes hands and ends; order is kept."""
 
@@ -104,6 +136,20 @@ class Ledger(Protocol):
 
     async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
         """Give what is kept under a key, unless its time is over."""
+        ...
+
+    async def allot(
+        self, windows: Sequence[SpendWindow], run_id: str, needed: int, wanted: int, now: datetime
+    ) -> dict[str, int] | WindowRefused:
+        """Hold what a run needs of every window, or of none, and say what it may spend in all, by the window's key.
+
+        `needed` is what it must be able to spend, what it has spent before included, and `wanted` what it would rather
+        have, in nano-USD.
+        """
+        ...
+
+    async def settle(self, run_id: str) -> None:
+        """Settle what a run was charged, and let go of what it held of windows."""
         ...
 
     async def breakers(self) -> Sequence[BreakerRecord]:

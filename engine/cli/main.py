@@ -26,6 +26,7 @@ from engine.cli import (
     recover,
     run,
     runs,
+    spend,
     worker,
 )
 from engine.errors import EngineError
@@ -63,6 +64,7 @@ cli.command("show")(runs.show)
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
 cli.command("estimate")(estimate.estimate)
+cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
 cli.add_typer(prices.commands, name="prices")

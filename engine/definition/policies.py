@@ -9,7 +9,7 @@ from engine.definition.by_path import Frozen
 from engine.usage import Limits, to_nano_usd
 
 
-def _dollars(usd: Decimal | str | None) -> Decimal | None:
+def dollars(usd: Decimal | str | None) -> Decimal | None:
     """Read dollars exactly; a text may be given, so that 0.05 means just that."""
     if usd is None:
         return None
@@ -53,7 +53,7 @@ class Breaker(Frozen):
     """From how many seconds on an attempt is slow, whether it fails or not."""
     slow_rate: float = Field(default=0.5, gt=0, le=1)
     """The share of attempts in the window that were slow."""
-    lost_usd: Annotated[Decimal | str | None, AfterValidator(_dollars)] = None
+    lost_usd: Annotated[Decimal | str | None, AfterValidator(dollars)] = None
     """US dollars that failed attempts in the window were charged."""
     reset_after: float = Field(default=30.0, gt=0)
     """Seconds until one probe is let through."""
@@ -71,7 +71,7 @@ class Cache(Frozen):
 class Budget(Frozen):
     """The most that one run may spend; a call that could pass a limit is not made."""
 
-    usd: Annotated[Decimal | str | None, AfterValidator(_dollars)] = None
+    usd: Annotated[Decimal | str | None, AfterValidator(dollars)] = None
     """US dollars; a model without a known price is refused where this is set."""
     tokens: int | None = Field(default=None, gt=0)
     """Tokens read and written."""

@@ -107,6 +107,7 @@ class Run:
     journal: RunJournal
     breakers: Any
     retries: Any
+    spending: Any
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
     charges: Charges

@@ -12,6 +12,7 @@ from langgraph.errors import GraphBubbleUp
 
 from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
+from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy
@@ -36,6 +37,7 @@ from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
 from engine.runtime.run import Run, Scope, Target
 from engine.runtime.seed import seed
+from engine.runtime.spending import Spending
 from engine.runtime.tokens import COUNTS
 from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account
@@ -57,6 +59,7 @@ class Runner:
     charges: Charges
     breakers: Breakers
     cache: StepCache = field(default_factory=StepCache)
+    spend_limits: Sequence[SpendLimit] = ()
     retries: RetryShares = field(default_factory=RetryShares)
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
         default_factory=dict[tuple[str, bool], CompiledWorkflow]
@@ -184,6 +187,7 @@ class Runner:
             journal=RunJournal(),
             breakers=self.breakers,
             retries=self.retries,
+            spending=None,
             cache=self.cache,
             targets_of=self.targets_of,
             charges=self.charges,
@@ -196,6 +200,7 @@ class Runner:
         )
         if taken is not None:
             seed(run, taken)
+        run.spending = Spending.of(self.ledger, self.clock, record, self.spend_limits, run.account)
         return run
 
     async def _supervise(self, run: Run, work: Work, cancel: Cancellation) -> RunResult:
@@ -345,6 +350,7 @@ class Runner:
         if run.last_seq == before(record.fence):
             self._tell_start(run)  # it ended before it had begun
         await self.ledger.finish(record, run.outbox, again_at=next_look(run))
+        await run.spending.settle()
         result = RunResult.of(record, dict(output))
         run.tell(run_finished, record, run.next_seq(), result)
         return result

@@ -13,9 +13,9 @@ from engine.definition.conversation import Conversation, Turn
 from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
-from engine.ports import Taken
+from engine.ports import SpendWindow, Taken, WindowRefused
 from engine.records import BreakerRecord, CacheEntryRecord, CallRecord, QuestionRecord, Record, RunRecord, RunStatus
-from engine.store import hands, kept_answers, run_queue, shared_breakers
+from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
@@ -156,6 +156,16 @@ class RunLedger:
     async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
         """Give what is kept under a key, unless its time is over."""
         return await self._reader.read(lambda connection: kept_answers.entry(connection, key, now))
+
+    async def allot(
+        self, windows: Sequence[SpendWindow], run_id: str, needed: int, wanted: int, now: datetime
+    ) -> dict[str, int] | WindowRefused:
+        """Hold what a run needs of every window, or of none; see `engine.store.spend.allot`."""
+        return await self._writer.do(lambda connection: spend.allot(connection, windows, run_id, needed, wanted, now))
+
+    async def settle(self, run_id: str) -> None:
+        """Settle what a run was charged, and let go of what it held of windows."""
+        await self._writer.do(lambda connection: spend.settle(connection, run_id))
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls."""

@@ -144,6 +144,25 @@ calibrations = _table(
     "calibrations", CalibrationRecord, key=("provider", "model", "with_tools", "version"), clustered=True
 )
 
+spend_windows = Table(
+    "spend_windows",
+    metadata,
+    Column("limit_key", String, primary_key=True),
+    Column("begins_at", UtcDateTime(), primary_key=True),
+    Column("settled_nano_usd", BigInteger, nullable=False),
+    Column("held_nano_usd", BigInteger, nullable=False),
+)
+spend_holds = Table(
+    "spend_holds",
+    metadata,
+    Column("limit_key", String, primary_key=True),
+    Column("begins_at", UtcDateTime(), primary_key=True),
+    Column("run_id", String, primary_key=True),
+    Column("settled_nano_usd", BigInteger, nullable=False),
+    Column("held_nano_usd", BigInteger, nullable=False),
+    Index("ix_spend_holds_run_id", "run_id"),
+)
+
 checkpoint_streams = Table(
     "checkpoint_streams",
     metadata,

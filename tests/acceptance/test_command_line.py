@@ -199,3 +199,8 @@ def test_caches_are_shown_and_emptied(flowledger):
     assert flowledger("cache", "show").out == "nothing is kept\n"
     assert json.loads(flowledger("cache", "show", "--json").out) == []
     assert flowledger("cache", "clear", "--workflow", "say").out == "0 entries forgotten\n"
+
+
+def test_windows_of_spend_limits_are_shown(flowledger):
+    assert flowledger("spend").out == "nothing was spent under a limit\n"
+    assert json.loads(flowledger("spend", "--json").out) == []

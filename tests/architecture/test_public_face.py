@@ -8,7 +8,7 @@ FACE = """
     Decision DefinitionError EngineError Event Extractive ForEach Generate GuardItem Guardrail GuardrailBlocked
     History InputError MergeByKey Model Node Parallel Passage Passages Price Prompt Question QuestionAsked
     QueuePlace Refused Reply Retrieve Retrieved Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus
-    Span Stage State
+    Span SpendLimit Stage State
     StepContext StepFinished StepStarted StoreError Subflow TextDelta TextReset ToolFailed ToolResults Turn
     Update Usage Validate Verdict Worker Workflow
 """.split()

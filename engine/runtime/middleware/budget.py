@@ -14,8 +14,10 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
+    twice = call.reservation + call.reservation if call.leaves_another else call.reservation
+    await call.run.spending.ensure(call.run.account, twice)
     if call.leaves_another:
-        account.reserve(call.reservation + call.reservation)
+        account.reserve(twice)
         account.release(call.reservation)
     else:
         account.reserve(call.reservation)
