@@ -173,8 +173,10 @@ class Ledger(Protocol):
         """
         ...
 
-    async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
-        """Take a run that is not finished, to go on with it here.
+    async def take(
+        self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False, budget: str | None = None
+    ) -> Taken:
+        """Take a run that is not finished, to go on with it here; `budget` is JSON, what it may spend from now on.
 
         Raises:
             InputError: the run has come to its end.

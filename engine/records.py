@@ -52,6 +52,7 @@ class RunRecord:
         worker_id: the process that has the run, or had it last.
         claimed_at: when that process took it.
         cancel_requested_at: when somebody asked for its end.
+        budget_payload: the budget that it was given when it was resumed, if not the workflow's.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class RunRecord:
     worker_id: str | None = None
     claimed_at: datetime | None = None
     cancel_requested_at: datetime | None = None
+    budget_payload: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -73,6 +73,7 @@ app = App(
             CallTool(tool=returns_bytes, args={"question": "question"}, into="ticket", effect="idempotent"),
         ),
         workflow("poor", draft("good"), budget=Budget(tokens=5)),
+        workflow("short", draft("good"), budget=Budget(usd="0.000001")),
         workflow("keyless", draft("keyless")),
         workflow("misspelt", draft("misspelt")),
         workflow("unreachable", draft("unreachable")),

@@ -29,6 +29,9 @@ def resume(
         bool, typer.Option("--take-over", help="Take the run even from a process that seems to live.")
     ] = False,
     usd: Annotated[str | None, typer.Option(help="What the whole run may cost from now on, in USD.")] = None,
+    add_budget: Annotated[
+        str | None, typer.Option("--add-budget", help="What it may cost on top of what it was allowed, in USD.")
+    ] = None,
     tokens: Annotated[int | None, typer.Option(min=1, help="How many tokens the whole run may use.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.001, help="How long the whole run may work.")] = None,
     app: AppOption = None,
@@ -42,7 +45,7 @@ def resume(
     loaded = load_app(app, database)
 
     async def work() -> RunResult:
-        budget = await _budget(loaded, run, usd, tokens, seconds)
+        budget = await _budget(loaded, run, usd, add_budget, tokens, seconds)
         return await loaded.resume(run, accept_version=accept_version, take_over=take_over, budget=budget)
 
     report(loaded, work, heard=None, as_json=as_json)
@@ -103,18 +106,33 @@ def resolve(
     )
 
 
-async def _budget(app: App, run: str, usd: str | None, tokens: int | None, seconds: float | None) -> Budget | None:
-    """Give the workflow's budget with what was said in place of it; None if nothing was."""
-    try:
-        said: dict[str, Any] = {"usd": None if usd is None else Decimal(usd), "tokens": tokens, "seconds": seconds}
-    except InvalidOperation as error:
-        raise InputError(f"--usd {usd!r} is not an amount like 0.25") from error
+async def _budget(
+    app: App, run: str, usd: str | None, more: str | None, tokens: int | None, seconds: float | None
+) -> Budget | None:
+    """Give what the run was allowed with what was said in place of it; None if nothing was."""
+    if usd is not None and more is not None:
+        raise InputError("say --usd, what it may cost in all, or --add-budget, what it may cost on top")
+    said: dict[str, Any] = {"usd": _amount("--usd", usd), "tokens": tokens, "seconds": seconds}
     given = {name: value for name, value in said.items() if value is not None}
-    if not given:
+    added = _amount("--add-budget", more)
+    if not given and added is None:
         return None
     record = await app.ledger.run(run)
-    whole = app.workflow(record.workflow).budget.model_dump(exclude_none=True)
+    allowed = app.workflow(record.workflow).budget
+    if record.budget_payload is not None:
+        allowed = Budget.model_validate_json(record.budget_payload)
+    if added is not None:
+        if allowed.usd is None:
+            raise InputError("the run has no budget in USD to add to: say --usd, what it may cost in all")
+        given["usd"] = Decimal(allowed.usd) + added
     try:
-        return Budget(**(whole | given))
+        return Budget(**(allowed.model_dump(exclude_none=True) | given))
     except (ValidationError, DefinitionError) as error:
         raise InputError(f"--usd, --tokens or --seconds is not an amount greater than 0: {given}") from error
+
+
+def _amount(option: str, text: str | None) -> Decimal | None:
+    try:
+        return None if text is None else Decimal(text)
+    except InvalidOperation as error:
+        raise InputError(f"{option} {text!r} is not an amount like 0.25") from error

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import re2
 
 from engine.definition.check_branches import branch_faults
+from engine.definition.check_budgets import budget_faults
 from engine.definition.check_fallbacks import fallback_faults
 from engine.definition.check_ways import fork_faults, way_faults
 from engine.definition.edges import END, START
@@ -19,7 +20,13 @@ _NAME = re2.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 def faults_in(workflow: Shape) -> list[str]:
     """Give every fault of a workflow."""
     faults = [*_names(workflow), *workflow.graph.faults, *_edges(workflow)]
-    faults += [*branch_faults(workflow), *fork_faults(workflow), *_fields(workflow), *_conversation(workflow)]
+    faults += [
+        *branch_faults(workflow),
+        *fork_faults(workflow),
+        *budget_faults(workflow),
+        *_fields(workflow),
+        *_conversation(workflow),
+    ]
     if not faults:  # the shape of a graph says something only once its names are right
         faults = [*fallback_faults(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]
     return faults

@@ -13,7 +13,7 @@ from engine.definition.call_bound import CallBound
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
 from engine.definition.passage import Retrieved
-from engine.definition.policies import Breaker, Cache, Retry
+from engine.definition.policies import Breaker, Budget, Cache, Retry
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.state import State
@@ -179,6 +179,7 @@ class Node(Component):
     """What its calls are made for, in the ledger."""
 
     may_be_cached: ClassVar[bool] = True
+    is_check: ClassVar[bool] = False
 
     retry: Retry = Retry()
     """How often a failed call is tried again."""
@@ -194,6 +195,8 @@ class Node(Component):
     """Whether and how long what this node wrote may be used again for the same inputs."""
     seconds: float | None = Field(default=None, gt=0)
     """The longest that one visit may take."""
+    budget: Budget | None = None
+    """The most that one visit may spend, out of what the run has left."""
     call_seconds: float = Field(default=60.0, gt=0)
     """The longest that one attempt of one call may take."""
     guard_input: Many[AnyGuardrail] = ()
@@ -237,8 +240,8 @@ class Node(Component):
 
     @property
     def has_budget_in_usd(self) -> bool:
-        """Whether a workflow inside it has a budget in USD of its own."""
-        return False
+        """Whether it, or a workflow inside it, has a budget in USD of its own."""
+        return self.budget is not None and self.budget.usd is not None
 
     @property
     def model_calls(self) -> Sequence[CallBound]:

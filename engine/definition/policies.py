@@ -1,11 +1,12 @@
 """What a node or workflow asks of the runtime: retry, breaker, cache and budget, as values."""
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from engine.definition.by_path import Frozen
+from engine.definition.by_path import Frozen, Many
 from engine.usage import Limits, to_nano_usd
 
 
@@ -68,6 +69,21 @@ class Cache(Frozen):
     """Whether what was made for one tenant may be given to another."""
 
 
+class Rung(Frozen):
+    """What is done with less when a budget runs low."""
+
+    below: float = Field(gt=0, lt=1)
+    """The share that is left of the scarcest limit, under which it holds."""
+    models: Mapping[str, str] = Field(default_factory=dict)
+    """Roles, each with the role that is asked instead, as in {"large": "small"}."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """The most tokens of one answer."""
+    top_k: int | None = Field(default=None, ge=1)
+    """The most passages of one retrieval."""
+    skip: Many[str] = ()
+    """Nodes that are left out; none of them may be a check."""
+
+
 class Budget(Frozen):
     """The most that one run may spend; a call that could pass a limit is not made."""
 
@@ -83,6 +99,10 @@ class Budget(Frozen):
     """Further attempts of calls that failed; when they are used up, a call that fails is not tried again."""
     seconds: float | None = Field(default=None, gt=0)
     """Seconds from the start of the run to its end."""
+    ladder: Many[Rung] = ()
+    """What is done with less when little is left, before a call has to be refused."""
+    warn: float | None = Field(default=None, gt=0, lt=1)
+    """The share of a limit from which on a `budget_warning` event tells that it is nearly used up."""
 
     def limits(self) -> Limits:
         """Give the limits that an account watches; time is watched by a deadline."""

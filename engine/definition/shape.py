@@ -6,6 +6,7 @@ from typing import Protocol
 from engine.definition.conversation import Conversation
 from engine.definition.graph import Graph
 from engine.definition.node import Node
+from engine.definition.policies import Budget
 from engine.definition.state import State
 
 
@@ -25,6 +26,11 @@ class Shape(Protocol):
     @property
     def nodes(self) -> Mapping[str, Node]:
         """The nodes by name."""
+        ...
+
+    @property
+    def budget(self) -> Budget:
+        """What a run may spend."""
         ...
 
     @property

@@ -65,6 +65,12 @@ class Workflow(Frozen):
             raise DefinitionError(f"the workflow {self.name!r}", faults)
 
     @property
+    def roles(self) -> frozenset[str]:
+        """The model roles that its nodes ask, or may ask when the budget runs low."""
+        asked = {role for node in self.nodes.values() for role in node.roles}
+        return frozenset(asked.union(*(rung.models.values() for rung in self.budget.ladder)))
+
+    @property
     def graph(self) -> Graph:
         """The edges in their normal form."""
         return self._graph

@@ -63,7 +63,7 @@ class ForEach(Node):
     @property
     def has_budget_in_usd(self) -> bool:
         """Whether the inner node has."""
-        return self.node.has_budget_in_usd
+        return super().has_budget_in_usd or self.node.has_budget_in_usd
 
     @property
     def hears_history(self) -> bool:

@@ -51,7 +51,11 @@ class Subflow(Node):
     def has_budget_in_usd(self) -> bool:
         """Whether it, or one inside it, has."""
         inner = self.workflow
-        return inner.budget.usd is not None or any(node.has_budget_in_usd for node in inner.nodes.values())
+        return (
+            super().has_budget_in_usd
+            or inner.budget.usd is not None
+            or any(node.has_budget_in_usd for node in inner.nodes.values())
+        )
 
     @property
     def model_calls(self) -> Sequence[CallBound]:

@@ -1,7 +1,7 @@
 """Validate: check what stands in the state and write the verdict, for a Branch to read."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator
 
@@ -32,6 +32,8 @@ class Validate(Node):
 
     A guardrail agrees when its verdict is allow or flag. Nothing is changed and nothing is blocked here.
     """
+
+    is_check: ClassVar[bool] = True
 
     check: Many[Check] = Field(min_length=1)
     """Guardrails, or functions whose parameters are named like the fields they read."""

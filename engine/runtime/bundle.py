@@ -32,7 +32,7 @@ def bundle_of(
         ConfigurationError: a model cannot be made, or has no known price although a budget is in USD.
     """
     roles: dict[str, Any] = {}
-    for role in sorted({role for node in workflow.nodes.values() for role in node.roles}):
+    for role in sorted(workflow.roles):
         models = models_of(role)
         roles[role] = [
             {"provider": model.provider, "model": model.name, "params": {**model.params}} for model in models

@@ -20,6 +20,7 @@ from engine.payloads import Shared, digest
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
+from engine.runtime.middleware.degrade import at_most, role_for
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
@@ -90,7 +91,7 @@ class Context:
         step = self._step
         held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
         answer = await self._call(
-            self._step.run.targets_of(role),
+            step.run.targets_of(role_for(step, role)),
             MODEL_CALL,
             role,
             request,
@@ -101,7 +102,7 @@ class Context:
                 stream=stream and not held_back,  # nobody hears a text before its guardrails have
                 max_input_tokens=max_input_tokens,
             ),
-            asked_tokens=max_tokens,
+            asked_tokens=at_most(step, "max_tokens", max_tokens),
             leaving_another=leaving_another,
             details={
                 "prompt_name": prompt.name if prompt else None,
@@ -181,7 +182,8 @@ class Context:
         path = str(retriever) if isinstance(retriever, str) else path_of(retriever)
         request = {"query": query, "top_k": top_k, "arguments": dict(arguments or {})}
         target = RetrieverTarget(by_path(path), path)
-        answer = await self._call([target], RETRIEVER_CALL, path, {"retriever": path, **request}, request)
+        asked = request | {"top_k": at_most(self._step, "top_k", top_k)}
+        answer = await self._call([target], RETRIEVER_CALL, path, {"retriever": path, **request}, asked)
         return answer.value
 
     async def visit(

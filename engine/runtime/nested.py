@@ -19,7 +19,7 @@ async def visit_inside(
     parent: Step, visit: StepNext, name: str, node: Node, state: Mapping[str, Any], item: int | None
 ) -> Mapping[str, Any]:
     """Run a node as a step inside another."""
-    scope = _scope(parent, parent.scope.workflow, parent.scope.account)
+    scope = _scope(parent, parent.scope.workflow, parent.account)
     fields = plain_fields(node.writes)
     step = begin(scope, name, node, state, visit=1, way=None, fields=fields, item=item)
     try:
@@ -32,7 +32,7 @@ async def visit_inside(
 async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Run a workflow inside a step, within its own budget and the ones around it, and give the fields it returns."""
     run = parent.run
-    scope = _scope(parent, workflow, Account(workflow.budget.limits(), parent=parent.scope.account))
+    scope = _scope(parent, workflow, Account(workflow.budget.limits(), parent=parent.account))
     try:
         state = initial_state(workflow.state, given)
     except InputError as error:

@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
+from engine.definition.policies import Budget
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
@@ -108,6 +109,7 @@ class Run:
     breakers: Any
     retries: Any
     spending: Any
+    budget: Budget
     cache: Any
     targets_of: Callable[[str], Sequence[Target]]
     charges: Charges
@@ -126,6 +128,7 @@ class Run:
         default_factory=dict[tuple[int, str | None], Sequence[Turn]]
     )
     is_waiting: bool = False
+    has_warned: bool = False
     is_admitted: bool = False
     worked_ns: int = 0
     ends_ns: int | None = None
@@ -216,6 +219,11 @@ class Scope:
     ends: EarlyEnds = field(default_factory=EarlyEnds)
 
     @property
+    def budget(self) -> Budget:
+        """What the account is for: what the run was given, or the sub-workflow's own."""
+        return self.run.budget if self.parent is None else self.workflow.budget
+
+    @property
     def waits_for(self) -> set[str]:
         """The ids of the questions that its nodes wait for."""
         return set[str]().union(*self.waits.values())
@@ -266,6 +274,16 @@ class Step:
     has_said: bool = False
     spent: Amount = field(default_factory=Amount)
     ends_ns: int | None = None
+    _account: Account | None = None
+
+    @property
+    def account(self) -> Account:
+        """What it may spend: its node's own budget, out of what the steps around it share."""
+        if self.node.budget is None:
+            return self.scope.account
+        if self._account is None:
+            self._account = Account(self.node.budget.limits(), parent=self.scope.account)
+        return self._account
 
     @property
     def seconds_left(self) -> float | None:

@@ -122,7 +122,8 @@ class Runner:
         """
         await self._see_to_next_nodes(workflow, run_id)
         cancel = Cancellation()
-        taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force)
+        said = None if budget is None else budget.model_dump_json(exclude_defaults=True)
+        taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force, budget=said)
         return await self.go_on(workflow, taken, bundle=bundle, cancel=cancel, budget=budget, listener=listener)
 
     async def go_on(
@@ -170,6 +171,8 @@ class Runner:
     ) -> Run:
         """Make ready what a run needs, without writing anything."""
         record.bundle_payload = outbox.keep(dict(bundle))
+        granted = None if record.budget_payload is None else Budget.model_validate_json(record.budget_payload)
+        chosen = budget or granted or workflow.budget
         if workflow.version not in self._written:
             definition, now = workflow.to_json(), self.clock.now()
             version = VersionRecord(
@@ -181,8 +184,9 @@ class Runner:
             workflow=workflow,
             ledger=self.ledger,
             clock=self.clock,
-            account=Account((budget or workflow.budget).limits()),
-            seconds=(budget or workflow.budget).seconds,
+            account=Account(chosen.limits()),
+            seconds=chosen.seconds,
+            budget=chosen,
             outbox=outbox,
             journal=RunJournal(),
             breakers=self.breakers,

@@ -7,6 +7,7 @@ from engine.runtime.middleware.budget import budget
 from engine.runtime.middleware.cache import cache
 from engine.runtime.middleware.check_update import check_update
 from engine.runtime.middleware.deadline import deadline
+from engine.runtime.middleware.degrade import skip_when_low
 from engine.runtime.middleware.effect import effect
 from engine.runtime.middleware.fall_back import (
     fall_back_to_canned,
@@ -26,6 +27,7 @@ STEP_STACK = (
     record,  # every visit is written down, whatever happens inside
     go_on_without,  # an optional way that fails goes on to its join, whatever failed
     route,  # which node follows is a fact of the step, so its errors are too
+    skip_when_low,  # inside the route, which goes on from what is there
     fall_back_to_canned,  # the last resort: what the definition says for the worst case
     fall_back_to_node,  # another node takes over when all inside has failed
     guard_input,  # inside the fallback, and its refusal is not recoverable: no way around a guardrail

@@ -18,7 +18,9 @@ _CUT = "the process that ran it ended while this call was in flight"
 _OVER = {RunStatus.SUCCEEDED: "has succeeded", RunStatus.BLOCKED: "was blocked by a guardrail"}
 
 
-def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, force: bool) -> Taken:
+def take(
+    connection: Connection, run_id: str, lease: Lease, now: datetime, *, force: bool, budget: str | None = None
+) -> Taken:
     """Take a run that is not finished, under a new fence; calls that were in flight become unknown.
 
     Raises:
@@ -43,6 +45,7 @@ def take(connection: Connection, run_id: str, lease: Lease, now: datetime, *, fo
         **begun_by(lease.worker_id, now),
         fence=row.fence + 1,
         duration_ns=worked,
+        budget_payload=budget or row.budget_payload,
     )
     entry = tables.queue_entries
     held = update(entry).where(entry.c.run_id == run_id).values(available_at=None)

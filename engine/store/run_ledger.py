@@ -188,8 +188,10 @@ class RunLedger:
         """Say what ends a run that was claimed, when somebody asks for its end."""
         self._lease.hold(run_id, cancel)
 
-    async def take(self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False) -> Taken:
-        """Take a run that is not finished, to go on with it here.
+    async def take(
+        self, run_id: str, now: datetime, cancel: Callable[[], None], *, force: bool = False, budget: str | None = None
+    ) -> Taken:
+        """Take a run that is not finished, to go on with it here; `budget` is JSON, what it may spend from now on.
 
         Raises:
             InputError: the run has come to its end.
@@ -197,7 +199,9 @@ class RunLedger:
             StoreError: the database refused.
         """
         taking = asyncio.ensure_future(
-            self._writer.do(lambda connection: hands.take(connection, run_id, self._lease, now, force=force))
+            self._writer.do(
+                lambda connection: hands.take(connection, run_id, self._lease, now, force=force, budget=budget)
+            )
         )
         try:
             taken = await asyncio.shield(taking)

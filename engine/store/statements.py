@@ -97,7 +97,8 @@ class Row:
 
 ENDED = "ended_"  # what the values of a run that ended are called, since a column has the plain name
 _FINISHED = (
-    *("version", "status", "ended_at", "duration_ns", "output_payload", "bundle_payload", "steps", "calls"),
+    *("version", "status", "ended_at", "duration_ns", "output_payload", "bundle_payload", "budget_payload"),
+    *("steps", "calls"),
     *("error_type", "error_message", "error_node", "usage_input_tokens", "usage_output_tokens", "cost_nano_usd"),
 )
 Statement = Insert | Update | Delete

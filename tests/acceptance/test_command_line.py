@@ -204,3 +204,15 @@ def test_caches_are_shown_and_emptied(flowledger):
 def test_windows_of_spend_limits_are_shown(flowledger):
     assert flowledger("spend").out == "nothing was spent under a limit\n"
     assert json.loads(flowledger("spend", "--json").out) == []
+
+
+def test_what_a_stopped_run_may_spend_is_raised(flowledger):
+    ran = json.loads(flowledger("run", "short", "question=q", "--json").out)
+    run_id = ran["run_id"]
+    assert ran["status"] == "budget_exceeded"
+    both = flowledger("resume", run_id, "--usd", "1", "--add-budget", "1")
+    assert (both.code, "or --add-budget, what it may cost on top" in both.err) == (2, True)
+    assert "--add-budget 'much' is not an amount" in flowledger("resume", run_id, "--add-budget", "much").err
+    assert flowledger("resume", run_id, "--add-budget", "1").code == 0
+    poor = json.loads(flowledger("run", "poor", "question=q", "--json").out)
+    assert "no budget in USD to add to" in flowledger("resume", poor["run_id"], "--add-budget", "1").err

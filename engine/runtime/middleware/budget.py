@@ -1,5 +1,6 @@
 """Budget: the most that an attempt can spend is reserved before it is made; what it spent is settled after."""
 
+from engine.runtime.middleware.degrade import warn_when_low
 from engine.runtime.run import Answer, Call, CallNext
 from engine.usage import Amount
 
@@ -10,7 +11,7 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
     Raises:
         BudgetExceeded: the attempt could pass a limit; it is not made.
     """
-    account = call.step.scope.account
+    account = call.step.account
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
@@ -31,3 +32,4 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
             spent = Amount(tokens=sent.charged_tokens, nano_usd=sent.charged_nano_usd, calls=1)
             account.settle(call.reservation, spent)
             call.step.spent += spent
+            warn_when_low(call)

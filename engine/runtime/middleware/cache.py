@@ -99,6 +99,8 @@ async def _made(step: Step, call_next: StepNext, key: str, policy: Cache) -> Map
             cached.put(key, kept, run.clock.monotonic_ns() + min(int(left * 1e9), _FRESH_NS))
             return _used(step, kept)
         update = await call_next(step)
+        if step.record.degraded is not None:
+            return update  # others may have more to spend
         kept = Kept(update, step.spent.nano_usd, step.spent.tokens)
         _keep(run, step, key, kept, policy)
         cached.put(key, kept, run.clock.monotonic_ns() + min(int(policy.ttl * 1e9), _FRESH_NS))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import BudgetExceeded, RunError
+from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
 
 
@@ -36,7 +37,7 @@ async def fall_back_to_canned(step: Step, call_next: StepNext) -> Mapping[str, A
     except RunError as error:
         if step.node.canned is None or not (error.recoverable or isinstance(error, BudgetExceeded)):
             raise
-        step.record.degraded = "canned"
+        note(step, "canned")
         step.record.error_type, step.record.error_message = type(error).__name__, str(error)
         return dict(step.node.canned)
 

@@ -54,7 +54,7 @@ async def retry(call: Call, call_next: CallNext) -> Answer:
 
 def _why_not(call: Call, wait: float) -> str | None:
     """Say what is against another attempt after a wait; nothing if nothing is, and then it is counted."""
-    left, account = call.step.seconds_left, call.step.scope.account
+    left, account = call.step.seconds_left, call.step.account
     if left is not None and wait >= left:
         return f"the wait of {wait:.1f} s would outlast the {left:.1f} s that are left"
     if account.left("retries") == 0:

@@ -1,4 +1,4 @@
-"""What windows of time have spent, and what runs hold of them."""
+"""What windows of time have spent, what runs hold of them, and the budgets that resumed runs were given."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -20,3 +20,4 @@ def upgrade() -> None:
             sa.Column("held_nano_usd", sa.BigInteger(), nullable=False),
         )
     op.create_index("ix_spend_holds_run_id", "spend_holds", ["run_id"])
+    op.add_column("runs", sa.Column("budget_payload", sa.String(), nullable=True))
