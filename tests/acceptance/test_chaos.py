@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_a_workflow_that_forgets_is_found_out_and_leaves_what_shows_it(tmp_path)
     ran = chaos(tmp_path, "forgetful", "text=x", "--runs", "6", "--kills", "20", "--app", "forgetful:app")
     assert ran.returncode == 1, f"{ran.stdout}\n{ran.stderr}"
     assert "`once` effects repeated: run " in ran.stderr
-    assert "pay was done 2 times under one key" in ran.stderr
+    assert re.search("pay was done [2-9] times under one key", ran.stderr)
     folder = Path(ran.stderr.strip().splitlines()[-1].rpartition(" in ")[2])
     assert {"runs.db", "lives.log"} <= {path.name for path in folder.iterdir()}
     assert not (tmp_path / "mine.db").exists(), "the user's own ledger is left alone"
