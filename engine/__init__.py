@@ -54,6 +54,7 @@ from engine.runtime.events import (
     TextDelta,
     TextReset,
 )
+from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
 from engine.usage import Price, Usage
 from engine.worker import Worker
@@ -106,6 +107,7 @@ __all__ = [
     "Question",
     "QuestionAsked",
     "QueuePlace",
+    "RateLimit",
     "Refused",
     "Reply",
     "Retrieve",

@@ -27,10 +27,12 @@ from engine.runtime.collector import settle
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
+from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
+from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
@@ -59,6 +61,7 @@ class App(Controls):
         keep_checkpoints: the last one of each run that has not succeeded (`unfinished`), or `all`; the ledger is kept
             always.
         indexer: builds collections of documents for `flowledger index`.
+        limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -73,6 +76,7 @@ class App(Controls):
         database: str = DEFAULT_DATABASE,
         keep_checkpoints: KeepCheckpoints = "unfinished",
         indexer: Indexer | None = None,
+        limits: Mapping[str, RateLimit] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -84,6 +88,7 @@ class App(Controls):
         self.database = os.environ.get("FLOWLEDGER_DATABASE") or database
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.indexer = indexer
+        self.limits = dict(limits or {})
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
@@ -329,6 +334,7 @@ class App(Controls):
         await self._cast.close()
         if self._runner is not None:
             await self._runner.breakers.close()
+            await self._runner.admission.close()
         ledger, self._ledger, self._runner = self._ledger, None, None
         if ledger is not None:
             await ledger.close()
@@ -355,6 +361,7 @@ class App(Controls):
                 targets_of=lambda role: [ModelTarget(model, self.charges) for model in self.models_of(role)],
                 charges=self.charges,
                 breakers=Breakers(self.clock, self.ledger),
+                admission=Admission(self.clock, self.ledger, self.limits),
             )
         return self._runner
 

@@ -106,6 +106,10 @@ class Ledger(Protocol):
         """Give what is kept under a key, unless its time is over."""
         ...
 
+    async def workers_alive(self) -> int:
+        """Count the processes that live and run runs on this ledger, or are there to."""
+        ...
+
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls."""
         ...

@@ -19,7 +19,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
-from engine.store.lease import Lease
+from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
 from engine.store.statements import EntryEnded, EntryLeft, FinishedRun, Kind, Row
 from engine.store.tables import runs
@@ -156,6 +156,10 @@ class RunLedger:
     async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
         """Give what is kept under a key, unless its time is over."""
         return await self._reader.read(lambda connection: kept_answers.entry(connection, key, now))
+
+    async def workers_alive(self) -> int:
+        """Count the processes that live and run runs on this ledger, or are there to."""
+        return await self._reader.read(count_alive)
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls."""
