@@ -55,6 +55,7 @@ from engine.runtime.events import (
     TextDelta,
     TextReset,
 )
+from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
 from engine.usage import Price, Usage
 from engine.worker import Worker
@@ -107,6 +108,7 @@ __all__ = [
     "Question",
     "QuestionAsked",
     "QueuePlace",
+    "RateLimit",
     "Refused",
     "Reply",
     "Retrieve",

@@ -28,10 +28,12 @@ from engine.runtime.collector import settle
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
+from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
+from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
@@ -61,6 +63,7 @@ class App(Controls):
             always.
         spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
+        limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -76,6 +79,7 @@ class App(Controls):
         keep_checkpoints: KeepCheckpoints = "unfinished",
         spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
+        limits: Mapping[str, RateLimit] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -88,6 +92,7 @@ class App(Controls):
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
+        self.limits = dict(limits or {})
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
@@ -333,6 +338,7 @@ class App(Controls):
         await self._cast.close()
         if self._runner is not None:
             await self._runner.breakers.close()
+            await self._runner.admission.close()
         ledger, self._ledger, self._runner = self._ledger, None, None
         if ledger is not None:
             await ledger.close()
@@ -360,6 +366,7 @@ class App(Controls):
                 charges=self.charges,
                 breakers=Breakers(self.clock, self.ledger),
                 spend_limits=self.spend_limits,
+                admission=Admission(self.clock, self.ledger, self.limits),
             )
         return self._runner
 

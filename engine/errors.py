@@ -16,6 +16,7 @@ EngineError
     │       ├── AnswerLost     a tool did its work and returned what cannot be kept
     │       └── BrokeOff       a runnable stopped halfway, and may have done some of its work
     ├── BreakerOpen            the target has failed too often lately
+    ├── NotAdmitted            a rate limit leaves no room for the call in time
     ├── StepTimeout            the step passed its deadline
     ├── AnswerRejected         a schema or guardrail turned a model's answer down
     ├── UpdateInvalid          a node wrote what its fields cannot hold
@@ -225,6 +226,14 @@ class BreakerOpen(RunError):
     """The target has failed too often lately and is left alone for a while."""
 
     kind = "breaker_open"
+    exit_code = 3
+    recoverable = True
+
+
+class NotAdmitted(RunError):
+    """A rate limit, or a target that asked to be left alone, leaves no room for the call in time."""
+
+    kind = "rate_limited"
     exit_code = 3
     recoverable = True
 

@@ -138,6 +138,10 @@ class Ledger(Protocol):
         """Give what is kept under a key, unless its time is over."""
         ...
 
+    async def workers_alive(self) -> int:
+        """Count the processes that live and run runs on this ledger, or are there to."""
+        ...
+
     async def allot(
         self, windows: Sequence[SpendWindow], run_id: str, needed: int, wanted: int, now: datetime
     ) -> dict[str, int] | WindowRefused:

@@ -1,4 +1,4 @@
-"""A kit for testing workflows: a clock that stands still, models that say what they are told, processes that die.
+"""A kit for testing workflows: clocks that need no waiting, models that say what they are told, processes that die.
 
 Everything here works without a network, without sleeping and without patching.
 """
@@ -8,12 +8,13 @@ import inspect
 import json
 import multiprocessing
 import os
+import selectors
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -28,6 +29,7 @@ from engine.crash_points import POINTS, listen
 CRASH_POINTS = POINTS
 """Where a process can be killed: "before commit", "after commit", "before send", "after answer"."""
 
+Worked = TypeVar("Worked")
 Said = str | BaseException | dict[str, Any] | Callable[[Sequence[BaseMessage]], Any]
 """What a scripted model does next: say a text, raise, give an object, or ask a function."""
 
@@ -72,6 +74,57 @@ class StillClock:
     def _next(self) -> int:
         self._ids += 1
         return self._ids
+
+
+class VirtualClock(StillClock):
+    """Time passes at once to the next moment for which anybody waits, when all wait; for `in_virtual_time` only."""
+
+    def now(self) -> datetime:
+        """Tell the time."""
+        return self._now + timedelta(seconds=asyncio.get_running_loop().time())
+
+    def monotonic_ns(self) -> int:
+        """Count nanoseconds since the work began."""
+        return round(asyncio.get_running_loop().time() * 1e9)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass for whoever sleeps, in order with all others."""
+        await asyncio.sleep(seconds)
+
+
+class _Jumping(selectors.DefaultSelector):
+    """Waits for no time to pass, but says how much would have."""
+
+    def __init__(self, grace: float) -> None:
+        super().__init__()
+        self.passed, self._grace = 0.0, grace
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """Give what is ready; if nothing is within the grace, let the time pass."""
+        ready = super().select(timeout if timeout is None or timeout <= 0 else self._grace)
+        if not ready and timeout is not None and timeout > 0:
+            self.passed += timeout
+        return ready
+
+
+class _VirtualLoop(asyncio.SelectorEventLoop):
+    def __init__(self, grace: float) -> None:
+        self._jumping = _Jumping(grace)
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.passed
+
+
+def in_virtual_time(work: Coroutine[Any, Any, Worked], *, grace: float = 0.0) -> Worked:
+    """Do work in which time passes only when nothing else is left to do; hours take no longer than what is done.
+
+    Args:
+        work: asks a VirtualClock, or asyncio, for the time.
+        grace: real seconds for which other threads are waited for before time passes; 0 where all is done by the loop.
+    """
+    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(grace)) as runner:
+        return runner.run(work)
 
 
 class ScriptedModel(BaseChatModel):

@@ -122,6 +122,7 @@ def _bind_string(role: str, model: Model, spec: str) -> BoundModel:
     options: dict[str, Any] = {"model": name, "max_retries": 0, **model.params}  # one retry loop only: ours
     if provider == "openai":
         options.setdefault("stream_usage", True)  # else streams tell no usage
+        options.setdefault("include_response_headers", True)  # they say what is left of the rate limits
     if model.base_url:
         options["base_url"] = model.base_url
         options.setdefault("api_key", os.environ.get(key_variable) or "none")  # local servers ask for no key

@@ -34,6 +34,7 @@ class Answer:
         value: what the node gets.
         response: JSON for the ledger.
         usage: tokens as the provider counted them; None if it did not say.
+        requests_left: how many more the provider says that it takes now, and `tokens_left` with how many tokens.
     """
 
     value: Any
@@ -43,6 +44,8 @@ class Answer:
     response_id: str | None = None
     finish_reason: str | None = None
     retriever_version: str | None = None
+    requests_left: int | None = None
+    tokens_left: int | None = None
 
 
 class Target(Protocol):
@@ -107,6 +110,7 @@ class Run:
     outbox: Outbox
     journal: RunJournal
     breakers: Any
+    admission: Any
     retries: Any
     spending: Any
     budget: Budget

@@ -28,6 +28,7 @@ from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
 from engine.runtime.in_time import in_time
 from engine.runtime.leaving import Cancellation, Leaving
+from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
@@ -47,7 +48,7 @@ Work = Callable[[], Awaitable[Mapping[str, Any]]]
 
 @dataclass(slots=True, kw_only=True)
 class Runner:
-    """Runs workflows one after another or side by side; breakers and the cache are shared among them.
+    """Runs workflows one after another or side by side; breakers, limits and the cache are shared among them.
 
     Attributes:
         targets_of: the models that play a role, the backups behind the first.
@@ -58,6 +59,7 @@ class Runner:
     targets_of: Callable[[str], Sequence[Target]]
     charges: Charges
     breakers: Breakers
+    admission: Admission
     cache: StepCache = field(default_factory=StepCache)
     spend_limits: Sequence[SpendLimit] = ()
     retries: RetryShares = field(default_factory=RetryShares)
@@ -190,6 +192,7 @@ class Runner:
             outbox=outbox,
             journal=RunJournal(),
             breakers=self.breakers,
+            admission=self.admission,
             retries=self.retries,
             spending=None,
             cache=self.cache,

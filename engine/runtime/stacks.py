@@ -1,5 +1,6 @@
 """The order of things, on one screen: what surrounds a step and what surrounds a call, outermost first."""
 
+from engine.runtime.middleware.admission import admission
 from engine.runtime.middleware.approve import approve
 from engine.runtime.middleware.ask_again import ask_again
 from engine.runtime.middleware.breaker import breaker
@@ -45,6 +46,7 @@ CALL_STACK = (
     retry,  # what follows happens once an attempt
     effect,  # an action that may have been done is probed before it is tried again
     budget,  # reserves the most that the attempt can spend, settles what it spent
+    admission,  # waits for room in the rate limits; outside the breaker, which judges a call when its turn has come
     breaker,  # a target that keeps failing is left alone
     meter,  # writes the attempt down, before it is sent where it spends or acts: time, tokens, cost, error
     time_out,  # inside the meter, so that a time-out is an error with a duration

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, literal_column, select, update
+from sqlalchemy import Connection, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import InputError, RunBusy
@@ -144,6 +144,12 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     if row is None or (row.host == _machine() and not _has_process(row.process_id)):
         return False
     return (time_of(connection) - row.beat_at).total_seconds() < LEASE_SECONDS
+
+
+def count_alive(connection: Connection) -> int:
+    """Count the workers that beat still."""
+    latest = time_of(connection) - timedelta(seconds=LEASE_SECONDS)
+    return connection.scalar(select(func.count()).where(tables.workers.c.beat_at > latest)) or 0
 
 
 def time_of(connection: Connection) -> datetime:

@@ -19,7 +19,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
-from engine.store.lease import Lease
+from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
 from engine.store.statements import EntryEnded, EntryLeft, FinishedRun, Kind, Row
 from engine.store.tables import runs
@@ -166,6 +166,10 @@ class RunLedger:
     async def settle(self, run_id: str) -> None:
         """Settle what a run was charged, and let go of what it held of windows."""
         await self._writer.do(lambda connection: spend.settle(connection, run_id))
+
+    async def workers_alive(self) -> int:
+        """Count the processes that live and run runs on this ledger, or are there to."""
+        return await self._reader.read(count_alive)
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls."""

@@ -182,6 +182,7 @@ def _answer(message: AIMessage, request: ModelRequest, model: BoundModel) -> Ans
     _require_end(message, model)
     if finish == "content_filter":
         raise ContentFiltered(f"{model.provider}:{model.name} refused to answer this content")
+    headers: Mapping[str, Any] = message.response_metadata.pop("headers", None) or {}  # the ledger keeps none of them
     usage = usage_of(message)
     reply = Reply(
         text=message.text,
@@ -197,7 +198,15 @@ def _answer(message: AIMessage, request: ModelRequest, model: BoundModel) -> Ans
         response_model=message.response_metadata.get("model_name") or message.response_metadata.get("model"),
         response_id=message.id,
         finish_reason=finish,
+        requests_left=_left(headers, "requests"),
+        tokens_left=_left(headers, "tokens"),
     )
+
+
+def _left(headers: Mapping[str, Any], kind: str) -> int | None:
+    """Read how much of a limit is left, from the headers of OpenAI or Anthropic; None if they do not say."""
+    said = headers.get(f"x-ratelimit-remaining-{kind}") or headers.get(f"anthropic-ratelimit-{kind}-remaining")
+    return int(said) if said is not None and str(said).isascii() and str(said).isdecimal() else None
 
 
 def _require_end(message: AIMessage, model: BoundModel) -> None:
