@@ -127,7 +127,7 @@ class BreakerRecord:
     Attributes:
         state: closed or open.
         reason: what was too much, as in "failed 5 times in a row".
-        probe_until: until when the one process that tries it may take, if one does.
+        probe_until: until when no other process tries it: it is left alone, or one tries it.
     """
 
     target: str

@@ -34,6 +34,9 @@ Said = str | BaseException | dict[str, Any] | Callable[[Sequence[BaseMessage]], 
 """What a scripted model does next: say a text, raise, give an object, or ask a function."""
 
 
+_POLL, _LATE = 0.001, 0.05  # real seconds
+
+
 class StillClock:
     """Time passes only when somebody sleeps or says so; ids and chance are the same in every test."""
 
@@ -95,35 +98,42 @@ class VirtualClock(StillClock):
 class _Jumping(selectors.DefaultSelector):
     """Waits for no time to pass, but says how much would have."""
 
-    def __init__(self, grace: float) -> None:
+    def __init__(self, is_idle: Callable[[], bool]) -> None:
         super().__init__()
-        self.passed, self._grace = 0.0, grace
+        self.passed, self._is_idle = 0.0, is_idle
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Give what is ready; if nothing is within the grace, let the time pass."""
-        ready = super().select(timeout if timeout is None or timeout <= 0 else self._grace)
-        if not ready and timeout is not None and timeout > 0:
+        """Give what is ready; if nothing is and no thread is at work, let the time pass."""
+        if timeout is None or timeout <= 0:
+            return super().select(timeout)
+        was_busy = False
+        while not self._is_idle():
+            was_busy = True
+            if ready := super().select(_POLL):
+                return ready
+        ready = super().select(_LATE if was_busy else _POLL)  # a thread says that it is done a little after it is
+        if not ready:
             self.passed += timeout
         return ready
 
 
 class _VirtualLoop(asyncio.SelectorEventLoop):
-    def __init__(self, grace: float) -> None:
-        self._jumping = _Jumping(grace)
+    def __init__(self, is_idle: Callable[[], bool]) -> None:
+        self._jumping = _Jumping(is_idle)
         super().__init__(self._jumping)
 
     def time(self) -> float:
         return self._jumping.passed
 
 
-def in_virtual_time(work: Coroutine[Any, Any, Worked], *, grace: float = 0.0) -> Worked:
+def in_virtual_time(work: Coroutine[Any, Any, Worked], *, is_idle: Callable[[], bool] = lambda: True) -> Worked:
     """Do work in which time passes only when nothing else is left to do; hours take no longer than what is done.
 
     Args:
         work: asks a VirtualClock, or asyncio, for the time.
-        grace: real seconds for which other threads are waited for before time passes; 0 where all is done by the loop.
+        is_idle: says whether no other thread is at work, as `app.ledger.is_idle` does; no time passes before.
     """
-    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(grace)) as runner:
+    with asyncio.Runner(loop_factory=lambda: _VirtualLoop(is_idle)) as runner:
         return runner.run(work)
 
 

@@ -19,7 +19,7 @@ commands = typer.Typer(help="Which targets of calls are left alone.", no_args_is
 
 @commands.command("show")
 def show(app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Show the targets whose breaker has ever opened: how each stands, since when and why.
+    """Show the targets whose breaker has ever opened: how each stands, since when, why, and when it is tried again.
 
     Example: flowledger breakers show
     """
@@ -28,13 +28,13 @@ def show(app: AppOption = None, database: DatabaseOption = None, as_json: JsonOp
     if as_json:
         typer.echo(json.dumps([asdict(record) for record in found], default=str))
         return
-    table = Table("target", "state", "since", "why", box=None, pad_edge=False)
+    table = Table("target", "state", "since", "why", "next probe", box=None, pad_edge=False)
     for record in found:
         colour = "green" if record.state == "closed" else "red"
         since = "-" if record.changed_at is None else moment(record.changed_at)
-        table.add_row(
-            escape(record.target), f"[{colour}]{record.state}[/{colour}]", since, escape(record.reason or "-")
-        )
+        probe = "-" if record.probe_until is None else moment(record.probe_until)
+        state = f"[{colour}]{record.state}[/{colour}]"
+        table.add_row(escape(record.target), state, since, escape(record.reason or "-"), probe)
     console.print(table if found else "no breaker has opened")
 
 

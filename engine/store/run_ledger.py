@@ -50,6 +50,11 @@ class RunLedger:
         """Names this process as a worker."""
         return self._lease.worker_id
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything that was queued is durable."""
+        return self._writer.is_idle
+
     def submit(self, records: Iterable[Record]) -> None:
         """Queue records that belong to no run in progress; returns at once."""
         self._writer.submit(records)

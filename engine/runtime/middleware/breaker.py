@@ -101,14 +101,31 @@ class TargetBreaker:
         """Take over what another process has found since, or a person said."""
         if found.changed_at is None or (self.changed_at is not None and found.changed_at <= self.changed_at):
             return
-        if found.state == STATE_OPEN and self.state == STATE_CLOSED:
+        if found.state == STATE_OPEN and self.state != STATE_HALF_OPEN:
+            heard_late = self.clock.now() - found.changed_at  # it is open since then
             self._machine.open()
             self._turned(found.reason)
-            heard_late = self.clock.now() - found.changed_at  # it is open since then
+            self.changed_at = found.changed_at
             self._opened_ns -= max(int(heard_late.total_seconds() * 1e9), 0)
         elif found.state == STATE_CLOSED and self.state == STATE_OPEN:
             self._machine.close()
             self._turned("")
+            self.changed_at = found.changed_at
+
+    def leave_to_others(self) -> BreakerOpen:
+        """Let another process probe, and ask again in a while, since asking is a question to the database."""
+        self._machine.open()
+        self._probing = False
+        self._generation += 1
+        self._opened_ns = self.clock.monotonic_ns() + _LOOK_NS - int(self.policy.reset_after * 1e9)
+        return self.refusal(_LOOK_NS / 1e9)
+
+    def record(self) -> BreakerRecord:
+        """Give what others are to know; nobody probes again before an opened one has been left alone long enough."""
+        until = None
+        if self.state == STATE_OPEN and self.changed_at is not None:
+            until = self.changed_at + timedelta(seconds=self.policy.reset_after)
+        return BreakerRecord(self.name, self.state, self.changed_at, self.reason, until)
 
     def _turned(self, reason: str) -> None:
         self._generation += 1
@@ -167,12 +184,11 @@ async def breaker(call: Call, call_next: CallNext) -> Answer:
     guard: TargetBreaker = breakers.of(call.target.name, call.step.node.breaker)
     breakers.look()
     generation = guard.admit()
-    if guard.state == STATE_HALF_OPEN and not await breakers.may_probe(guard):
-        guard.leave(generation, BreakerOpen(""))
-        raise guard.refusal(0.0)
     began = run.clock.monotonic_ns()
     error: BaseException | None = None
     try:
+        if guard.state == STATE_HALF_OPEN and not await breakers.may_probe(guard):
+            raise guard.leave_to_others()
         return await call_next(call)
     except BaseException as raised:
         error = raised
@@ -181,7 +197,7 @@ async def breaker(call: Call, call_next: CallNext) -> Answer:
         lost = 0 if call.record is None else call.record.charged_nano_usd
         seconds = (run.clock.monotonic_ns() - began) / 1e9
         if guard.leave(generation, error, seconds=seconds, lost=lost):
-            run.write((BreakerRecord(guard.name, guard.state, run.clock.now(), guard.reason),))
+            run.write((guard.record(),))
 
 
 def _succeed() -> None:

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from engine.definition.policies import Breaker, Retry
-from engine.errors import BadRequest, BreakerOpen, Overloaded
+from engine.errors import BadRequest, BreakerOpen, Overloaded, StoreError
 from engine.models.roles import Model
 from engine.nodes.generate import Generate
-from engine.runtime.middleware.breaker import TargetBreaker
+from engine.records import BreakerRecord
+from engine.runtime.middleware.breaker import Breakers, TargetBreaker
 from engine.testing import ScriptedModel, StillClock
 from engine.usage import Price
 from tests.flows import app_for, line
@@ -201,6 +202,27 @@ def answers() -> str:
     if not WORKS:
         raise Overloaded("busy")
     return "fine"
+
+
+async def test_a_probe_is_made_although_the_ledger_cannot_be_asked_who_may():
+    clock = StillClock()
+    breakers = Breakers(clock, Silent())
+    await breakers.close()
+    guard = breakers.of("the target", Breaker(failures=1))
+    breakers.look()
+    await breakers.close()
+    fail(guard)
+    assert await breakers.may_probe(guard)
+
+
+class Silent:
+    """A ledger that knows another target, and then answers nothing."""
+
+    async def breakers(self):
+        return [BreakerRecord("another", "open", StillClock().now(), "failed")]
+
+    async def begin_probe(self, *_):
+        raise StoreError("the database has gone")
 
 
 async def run(app, times: int = 1):

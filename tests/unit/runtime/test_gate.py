@@ -264,6 +264,48 @@ def test_a_call_that_is_cancelled_in_the_moment_of_its_turn_gives_it_to_the_next
     in_virtual_time(pass_on())
 
 
+def test_calls_that_are_cancelled_while_the_gate_closes_or_opens_are_passed_over():
+    async def pass_over() -> float:
+        at = gate(concurrency=1)
+        await enter(at)
+        first, second, third = (asyncio.create_task(enter(at, patience=patience)) for patience in (5, 60, 60))
+        await asyncio.sleep(1)
+        first.cancel()
+        second.cancel()
+        at.refused(20)
+        at.leave(1, used=0)
+        await third
+        assert first.cancelled()
+        assert second.cancelled()
+        return now()
+
+    assert in_virtual_time(pass_over()) == pytest.approx(21.0)
+
+
+def test_a_small_call_does_not_wait_for_as_long_as_a_large_one_before_it_would_have():
+    async def small() -> float:
+        at = gate(tokens_per_minute=6_000)
+        await enter(at, 6_000)
+        large, little = asyncio.create_task(enter(at, 6_000)), asyncio.create_task(enter(at, 1))
+        await asyncio.sleep(1)
+        large.cancel()
+        await little
+        return now()
+
+    async def given_back() -> float:
+        at = gate(tokens_per_minute=6_000)
+        await enter(at, 6_000)
+        little = asyncio.create_task(enter(at, 1))
+        await asyncio.sleep(1)
+        at.leave(6_000, used=6_000 - 90)
+        at.learn(requests=3, tokens=None)
+        await little
+        return now()
+
+    assert in_virtual_time(small()) == pytest.approx(5_701 / 95, abs=0.01)
+    assert in_virtual_time(given_back()) == pytest.approx(5_611 / 95, abs=0.01)
+
+
 def test_what_the_provider_says_is_left_is_believed():
     async def times() -> list[float]:
         at = gate(requests_per_minute=600, tokens_per_minute=60_000)
