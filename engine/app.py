@@ -239,7 +239,12 @@ class App(Controls):
             LeaseLost: another process has the run by now.
         """
         workflow = self.workflow(taken.record.workflow)
-        return await self._running().go_on(workflow, taken, bundle=self._bundle(workflow), leaving=leaving)
+        try:
+            bundle = self._bundle(workflow)
+        except BaseException:
+            self.ledger.give_back(taken.record)
+            raise
+        return await self._running().go_on(workflow, taken, bundle=bundle, leaving=leaving)
 
     def stream(
         self,

@@ -104,8 +104,8 @@ class Worker:
             status = str(result.status)
         except LeaseLost:
             status = "lost"
-        except EngineError as error:
-            status = f"stopped: {error}"
+        except Exception as error:  # whatever it is, the other runs go on
+            status = f"stopped: {error if isinstance(error, EngineError) else repr(error)}"
         self.ended[status.partition(":")[0]] += 1
         if self.on_end is not None:
             self.on_end(taken, status)

@@ -15,7 +15,7 @@ from engine.definition.policies import Budget
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
-from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy
+from engine.errors import BudgetExceeded, EngineError, LeaseLost, NodeFailed, RunBusy, StoreError
 from engine.models.charges import Charges
 from engine.outbox import OUTBOX, Outbox
 from engine.ports import Clock, Ledger, Taken
@@ -357,7 +357,8 @@ class Runner:
         if run.last_seq == before(record.fence):
             self._tell_start(run)  # it ended before it had begun
         await self.ledger.finish(record, run.outbox, again_at=next_look(run))
-        await run.spending.settle()
+        with suppress(StoreError):  # then it is settled when somebody needs what it holds
+            await run.spending.settle()
         result = RunResult.of(record, dict(output))
         run.tell(run_finished, record, run.next_seq(), result)
         return result

@@ -125,6 +125,10 @@ class RunLedger:
         finally:
             self._lease.release(record.run_id, outbox.fence)
 
+    def give_back(self, record: RunRecord) -> None:
+        """Have a run no longer that was claimed and not begun; another worker finds it."""
+        self._lease.release(record.run_id, record.fence)
+
     def let_go(self, outbox: Outbox) -> None:
         """Have a run no longer, and write nothing: another process has it."""
         self._lease.release(outbox.run_id, outbox.fence)
