@@ -1,8 +1,8 @@
 """How far budgets can be overspent: flowledger, UsageLimits of Pydantic AI and ModelCallLimit of LangChain at one work.
 
 Twelve branches ask a model at once, each for an answer of 1,000 tokens, under a limit of 3,000 tokens or three calls.
-Further rows are flowledger alone: failures that are billed, sub-workflows, and many runs of one tenant in a window. A
-node that finds the budget used up writes a canned answer, so that the others go on. The factor is what was spent, as the
+Further rows are flowledger alone: failures that are billed, sub-workflows, and many runs of one tenant in a window.
+What finds the budget used up writes a canned answer, so that the others go on. The factor is what was spent, as the
 model itself counts it, to the limit.
 
     uv run --with pydantic-ai-slim --with langchain python benchmarks/budget.py
