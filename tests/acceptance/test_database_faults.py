@@ -80,6 +80,7 @@ def a_standby(url: str, name: str) -> Fault:
     """The server becomes one that only reads, for connections made from now on; those that there are, are cut."""
     admin = Database.open(url.replace(name, "admin"))
     only_reads = ["on"]
+    opened: list[tuple[Any, Any]] = []
 
     def cut() -> None:
         kill = text("SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE application_name = :name")
@@ -93,11 +94,17 @@ def a_standby(url: str, name: str) -> Fault:
             connection.execute(f"SET default_transaction_read_only = {only_reads[0]}")
             connection.autocommit = False
 
+        engine = app.ledger.database.engine
+        opened.append((engine, engine.url))
+        options = f"{engine.url.query['options']} -cdefault_transaction_read_only=on"
+        engine.url = engine.url.update_query_dict({"options": options})  # a loop's own connection goes by this
         cut()
 
     def end() -> None:
         if only_reads[0] == "on":
             only_reads[0] = "off"
+            for engine, address in opened:
+                engine.url = address
             cut()
             admin.close()
 
