@@ -35,8 +35,10 @@ from engine.nodes.ask import Ask
 from engine.nodes.call_runnable import CallRunnable
 from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
+from engine.nodes.difficulty import Difficulty
 from engine.nodes.for_each import ForEach
 from engine.nodes.generate import Generate
+from engine.nodes.model_choice import Cascade, Switch
 from engine.nodes.retrieve import Retrieve
 from engine.nodes.subflow import Subflow
 from engine.nodes.validate import Validate
@@ -80,6 +82,7 @@ __all__ = [
     "CallRunnable",
     "CallStarted",
     "CallTool",
+    "Cascade",
     "Chain",
     "Compute",
     "ConfigurationError",
@@ -87,6 +90,7 @@ __all__ = [
     "CustomEvent",
     "Decision",
     "DefinitionError",
+    "Difficulty",
     "EngineError",
     "Event",
     "Extractive",
@@ -130,6 +134,7 @@ __all__ = [
     "StepStarted",
     "StoreError",
     "Subflow",
+    "Switch",
     "TextDelta",
     "TextReset",
     "ToolFailed",

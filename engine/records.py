@@ -199,7 +199,8 @@ class StepRecord:
         parent_step_id: the step inside which this one ran; None for a node of the run's own workflow.
         item: which item of a list this step is for, counted from 0.
         degraded: what the step did instead of its best, as in `canned`; with a canned answer, the error is its cause.
-        saved_nano_usd: what an answer from the cache had cost when it was made.
+        routed: the model roles that were asked in turn, where there was a choice, as in "small > large".
+        saved_nano_usd: what an answer from the cache had cost when it was made, or what the choice saved.
     """
 
     step_id: str
@@ -216,6 +217,7 @@ class StepRecord:
     goto: str | None = None
     fallback_to: str | None = None
     degraded: str | None = None
+    routed: str | None = None
     saved_nano_usd: int | None = None
     saved_tokens: int | None = None
     input_payload: str | None = None
@@ -238,7 +240,9 @@ class CallRecord:
         tool_name: the tool or runnable; for a model call, the runnable inside which the model was asked.
         diverged_from: the hash of the request that stood in the journal at this place and was another.
         resolution: how an unknown action was settled: by its probe, or by a person (done, retry).
-        purpose: what it was made for: answer, reask after an answer was turned down, or what its node says, as summary.
+        purpose: what it was made for: answer, reask after an answer was turned down, escalation to a larger model,
+            hedge beside an attempt that took long, or what its node says, as summary.
+        waited_ns: how long it waited for room in rate limits; not part of its duration.
     """
 
     call_id: str
@@ -287,6 +291,7 @@ class CallRecord:
     seq: int | None = None
     end_seq: int | None = None
     purpose: str | None = None
+    waited_ns: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

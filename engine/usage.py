@@ -115,6 +115,10 @@ class Amount:
             retries=self.retries - other.retries,
         )
 
+    def or_nothing(self) -> "Amount":
+        """Give the same without what is less than nothing."""
+        return Amount(**{one.name: max(getattr(self, one.name), 0) for one in fields(Amount)})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -132,17 +136,27 @@ class Account:
     """Reserve before, settle after: settled + reserved never passes a limit.
 
     One event loop owns an account and no method awaits, so parallel branches compete atomically.
+
+    Attributes:
+        held: what is kept for some of those below and not spent by them yet.
     """
 
     limits: Limits = Limits()
     settled: Amount = Amount()
     reserved: Amount = Amount()
     parent: "Account | None" = None
+    held: Amount = Amount()
 
-    def left(self, kind: str) -> int | None:
-        """Say how much of a kind may still be reserved here and in every account above; None is unlimited."""
+    def left(self, kind: str, held_for_it: int = 0) -> int | None:
+        """Say how much of a kind may still be reserved here and in every account above; None is unlimited.
+
+        Args:
+            kind: of what.
+            held_for_it: how much of what is held here is for whoever asks.
+        """
         limit: int | None = getattr(self.limits, kind)
-        here = None if limit is None else limit - getattr(self.settled, kind) - getattr(self.reserved, kind)
+        taken = self.settled, self.reserved, self.held
+        here = None if limit is None else limit - sum(getattr(amount, kind) for amount in taken) + held_for_it
         if self.parent is None:
             return here
         known = [amount for amount in (here, self.parent.left(kind)) if amount is not None]
@@ -194,6 +208,50 @@ class Account:
             self.reserved += reserved
         if settled is not None:
             self.settled += settled
+        if self.parent is not None:
+            self.parent._add(reserved=reserved, settled=settled)
+
+
+@dataclass(slots=True)
+class KeptAccount(Account):
+    """What some may spend: what is kept for them in the account above, and then what is free there."""
+
+    kept: Amount = Amount()
+
+    @classmethod
+    def of(cls, parent: Account, kept: Amount) -> "KeptAccount":
+        """Keep an amount of an account."""
+        parent.held += kept
+        return cls(parent=parent, kept=kept)
+
+    def left(self, kind: str, held_for_it: int = 0) -> int | None:
+        """Say how much of a kind may still be reserved, what is kept included."""
+        del held_for_it  # it has no limits, so nothing is held in it
+        return None if self.parent is None else self.parent.left(kind, getattr(self._unspent, kind))
+
+    def recount(self, spent: Amount) -> None:
+        """Count it, unless this was filled from the ledger together with the topmost account."""
+        if self.parent is not None and self.parent.parent is not None:
+            self.fill(spent)
+            self.parent.recount(spent)
+
+    def fill(self, spent: Amount) -> None:
+        """Count what the account above has counted already."""
+        self._change(settled=spent)
+
+    @property
+    def _unspent(self) -> Amount:
+        return (self.kept - self.settled - self.reserved).or_nothing()
+
+    def _change(self, *, reserved: Amount = Amount(), settled: Amount = Amount()) -> None:
+        before = self._unspent
+        self.reserved += reserved
+        self.settled += settled
+        if self.parent is not None:
+            self.parent.held += self._unspent - before
+
+    def _add(self, *, reserved: Amount | None = None, settled: Amount | None = None) -> None:
+        self._change(reserved=reserved or Amount(), settled=settled or Amount())
         if self.parent is not None:
             self.parent._add(reserved=reserved, settled=settled)
 

@@ -12,6 +12,7 @@ from engine.models.roles import Model
 from engine.nodes.ask import Ask as Asks
 from engine.nodes.call_tool import CallTool
 from engine.nodes.generate import Generate
+from engine.nodes.model_choice import Cascade, ModelChoice
 from engine.nodes.subflow import Subflow
 from engine.testing import ScriptedModel
 from engine.usage import Price
@@ -34,7 +35,12 @@ def returns_bytes(question: str) -> Any:
     return object()
 
 
-def draft(role: str, **fields: object) -> Generate:
+def speaks(answer: str) -> bool:
+    """Say whether there is an answer."""
+    return bool(answer)
+
+
+def draft(role: str | ModelChoice, **fields: object) -> Generate:
     return Generate(model=role, prompt="{question}", into="answer", max_tokens=50, retry=Retry(attempts=1), **fields)
 
 
@@ -63,6 +69,7 @@ app = App(
     workflows=[
         ask(),
         workflow("say", draft("good")),
+        workflow("climbs", draft(Cascade(roles=["good", "dear"], check=[speaks]))),
         workflow(
             "nonsense",
             Generate(model="nonsense", prompt="{question}", into={"route": "route"}, max_tokens=50, output=Choice),
@@ -96,6 +103,7 @@ app = App(
     models={
         "large": said("good enough"),
         "good": said("a good answer"),
+        "dear": Model(ScriptedModel(script=["so good"]), price=Price(input="10", output="10")),
         "nonsense": said("blah blah"),
         "keyless": "openai:gpt-5-mini",
         "misspelt": "gpt-5-mini",

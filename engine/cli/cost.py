@@ -23,7 +23,9 @@ from engine.errors import InputError
 from engine.reports.bars import as_svg
 from engine.reports.cost import CostRow, cost_by
 from engine.reports.dimensions import DIMENSIONS, WASTED
+from engine.reports.routes import Savings, savings
 from engine.store.cost_versions import version_named
+from engine.usage import to_usd
 
 _BAR = 40  # columns of the longest bar
 
@@ -32,6 +34,7 @@ _BAR = 40  # columns of the longest bar
 class _Found:
     rows: Sequence[CostRow]
     uses: Sequence[CostRow]
+    saved: Savings
 
 
 def cost(
@@ -71,6 +74,7 @@ def cost(
     else:
         _plot(found.rows) if plot else _show(dimensions, found.rows)
         _show_waste(found.uses)
+        _show_savings(found.saved)
 
 
 async def _read(app: App, dimensions: list[str], since: str | None, until: str | None, version: str) -> _Found:
@@ -80,7 +84,7 @@ async def _read(app: App, dimensions: list[str], since: str | None, until: str |
         number = await version_named(app.ledger, version)
         rows = await cost_by(app.ledger, dimensions, since=after, until=before, cost_version=number)
         uses = await cost_by(app.ledger, ["use"], since=after, until=before, cost_version=number)
-        return _Found(rows, uses)
+        return _Found(rows, uses, await savings(app.ledger, since=after, until=before))
 
 
 def _print_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:
@@ -152,3 +156,14 @@ def _show_waste(uses: Sequence[CostRow]) -> None:
     parts = ", ".join(f"{row.dimensions['use']} {_cost(row)}" for row in wasted)
     share = f" ({lost / total:.1%})" if total else ""
     console.print(f"wasted: {money(lost)} of {money(total)}{share}: {parts}", markup=False)
+
+
+def _show_savings(saved: Savings) -> None:
+    """Say in a line what was not spent."""
+    parts = [
+        f"{name} {money(to_usd(nano_usd))}"
+        for name, nano_usd in (("cache", saved.cache), ("routing", saved.routing))
+        if nano_usd
+    ]
+    if parts:
+        console.print(f"saved: {', '.join(parts)}", markup=False)

@@ -24,6 +24,7 @@ from engine.cli import (
     prices,
     queue,
     recover,
+    routes,
     run,
     runs,
     spend,
@@ -63,6 +64,7 @@ cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
+cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)

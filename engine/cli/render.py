@@ -71,7 +71,7 @@ def money(usd: Any) -> str:
     """Show dollars; what is not known is not zero."""
     if usd is None:
         return "cost unknown"
-    return "$0" if not usd else f"${usd:.6f}".rstrip("0")
+    return "$0" if not usd else f"{'-' if usd < 0 else ''}${abs(usd):.6f}".rstrip("0")
 
 
 def took(nanoseconds: int | None) -> str:

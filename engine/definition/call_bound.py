@@ -13,6 +13,7 @@ class CallBound:
         calls: attempts in all.
         max_tokens: tokens that one answer may have.
         max_input_tokens: tokens that one request may have, where the node says so.
+        or_roles: other roles, one of which may be asked instead.
     """
 
     node: str
@@ -20,6 +21,7 @@ class CallBound:
     calls: int
     max_tokens: int
     max_input_tokens: int | None
+    or_roles: tuple[str, ...] = ()
 
     def inside(self, name: str, times: int = 1) -> "CallBound":
         """Give the same for what is inside something, and done so often."""

@@ -64,9 +64,7 @@ class Branch(Edge):
     @field_validator("to", mode="before")
     @classmethod
     def _keys_as_text(cls, to: Any) -> Any:
-        if not isinstance(to, Mapping):
-            return to
-        return {branch_key(value): target for value, target in cast("Mapping[Any, Any]", to).items()}
+        return keyed(to)
 
 
 class Parallel(Edge):
@@ -100,6 +98,13 @@ class Parallel(Edge):
 
 AnyEdge = Annotated[SerializeAsAny[Edge], BeforeValidator(Edge.load)]
 """A field that holds an edge of any kind."""
+
+
+def keyed(to: Any) -> Any:
+    """Give a mapping with its keys as texts, as `branch_key` makes them; anything else is left to its field."""
+    if not isinstance(to, Mapping):
+        return to
+    return {branch_key(value): target for value, target in cast("Mapping[Any, Any]", to).items()}
 
 
 def branch_key(value: Any) -> str:

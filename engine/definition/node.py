@@ -73,13 +73,26 @@ class StepContext(Protocol):
         tools: Sequence[ToolSignature] = (),
         leaving_another: bool = False,
         left_out: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
+        falls_back_when_too_long: bool = True,
+        skip_first: bool = False,
     ) -> Reply:
         """Ask the model that plays a role; tokens are clamped to what the budget has left.
 
         `tools` are what the model may ask to be called; the reply's message says which. `leaving_another` refuses a
         request that would not leave enough of the budget for another like it. `left_out` is JSON that the ledger keeps
-        with the request: what the model was not told.
+        with the request: what the model was not told. `purpose` is what the request is made for, if not what the node
+        is for. A node that can say less first has a request that is too long raised rather than given to the models
+        behind the first, and then asks only these with `skip_first`.
         """
+        ...
+
+    def note(self, what: str) -> None:
+        """Write down what the step did without, or did instead of its best; what it wrote is not kept in a cache."""
+        ...
+
+    def routed(self, asked: Sequence[str], *, among: Sequence[str], usage: Usage | None) -> None:
+        """Write down which roles were asked, and what it saved not to ask the dearest for an answer of such a usage."""
         ...
 
     async def turns(self, last: int, *, inside: str | None = None) -> Sequence[Turn]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from math import ceil
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
 from engine.definition.by_path import Frozen, Many
-from engine.usage import Limits, to_nano_usd
+from engine.usage import Amount, Limits, to_nano_usd
+
+KEPT_KINDS = ("tokens", "nano_usd", "calls", "steps")
+"""Of what a share can be kept for a node."""
 
 
 def dollars(usd: Decimal | str | None) -> Decimal | None:
@@ -101,8 +105,19 @@ class Budget(Frozen):
     """Seconds from the start of the run to its end."""
     ladder: Many[Rung] = ()
     """What is done with less when little is left, before a call has to be refused."""
+    keep: Mapping[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
+    """Nodes, each with the share of every limit that no other node can spend, as in {"answer": 0.3}; a part of a
+    call counts as a whole one. Time and retries are not kept."""
     warn: float | None = Field(default=None, gt=0, lt=1)
     """The share of a limit from which on a `budget_warning` event tells that it is nearly used up."""
+
+    def kept(self) -> Mapping[str, Amount]:
+        """Give what is kept for each node that something is kept for."""
+        limits = self.limits()
+        return {
+            name: Amount(**{kind: ceil(share * (getattr(limits, kind) or 0)) for kind in KEPT_KINDS})
+            for name, share in self.keep.items()
+        }
 
     def limits(self) -> Limits:
         """Give the limits that an account watches; time is watched by a deadline."""

@@ -64,10 +64,18 @@ class Charges:
     def worst_cases(
         self, calls: Iterable[CallBound], models_of: Callable[[str], Sequence[Priced]], at: datetime
     ) -> list[tuple[CallBound, int | None]]:
-        """Give the same for the models behind each role, all of which may be asked."""
+        """Give the same for the models behind each role, all of which may be asked; of several roles, the dearest."""
         bounds: list[tuple[CallBound, int | None]] = []
         for one in calls:
-            costs = [self.worst_case(model, one, at) for model in models_of(one.role)]
+            costs = [
+                _sum_of_known([self.worst_case(model, one, at) for model in models_of(role)])
+                for role in (one.role, *one.or_roles)
+            ]
             known = [cost for cost in costs if cost is not None]
-            bounds.append((one, sum(known) if len(known) == len(costs) else None))
+            bounds.append((one, max(known) if len(known) == len(costs) else None))
         return bounds
+
+
+def _sum_of_known(costs: Sequence[int | None]) -> int | None:
+    known = [cost for cost in costs if cost is not None]
+    return sum(known) if len(known) == len(costs) else None

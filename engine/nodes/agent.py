@@ -16,9 +16,11 @@ from engine.errors import AnswerRejected, BudgetExceeded
 from engine.nodes.agent_offer import Ending, Offer
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, messages_in
+from engine.nodes.model_choice import Cascade, Switch
 from engine.nodes.model_node import ModelNode, validated
 from engine.nodes.relevance import with_shown_passages
 from engine.nodes.trimming import fit_tool_results
+from engine.usage import Usage
 
 _NAME = re2.compile(r"[A-Za-z0-9_-]{1,48}")
 _NO_ROUNDS = "You have no rounds left: call no more tools, and give your final answer now, from what you know."
@@ -95,6 +97,8 @@ class Agent(ModelNode):
         if history is not None and not can_hold(history.annotation, list[dict[str, Any]]):
             held = show(history.annotation)
             faults.append(f"messages names {self.messages!r}, which holds {held} and not a list of messages")
+        if isinstance(self.model, Cascade):
+            faults.append("an agent acts while it is asked, so its model cannot be a Cascade: use a role or a Switch")
         faults += [*super().faults(state), *self.tool_results.faults()]
         if self.cache is not None and any(tool.effect != "read" or tool.approval for tool in self.tools):
             faults.append(
@@ -109,6 +113,8 @@ class Agent(ModelNode):
             transcript = ctx.kept["transcript"] = await self._opening(inputs, ctx)
         transcript.hear(ctx.feedback)
         ending = await self._rounds(transcript, ctx)
+        if isinstance(self.model, Switch):
+            ctx.routed([transcript.role], among=self.model.asks, usage=transcript.usage)
         update: dict[str, Any] = {}
         if ending.handed_to is None:
             update |= self.update_of(ending.answer)
@@ -123,7 +129,8 @@ class Agent(ModelNode):
         shown, left_out = with_shown_passages(inputs, self.passages)
         heard = await self.hear(ctx)
         so_far = messages_in(self.messages, inputs[self.messages]) if self.messages else []
-        transcript = Transcript.of(self.prompt.messages(shown), [*heard.messages, *so_far])
+        role = self.model.role_for(inputs[self.model.on]) if isinstance(self.model, Switch) else str(self.model)
+        transcript = Transcript.of(self.prompt.messages(shown), [*heard.messages, *so_far], role)
         transcript.left_out = {**left_out, **heard.left_out}
         return transcript
 
@@ -159,8 +166,8 @@ class Agent(ModelNode):
 
     async def _ask(self, transcript: Transcript, ctx: StepContext, **more: Any) -> Reply:
         messages, left_out = fit_tool_results(transcript.messages, self.tool_results)
-        return await ctx.generate(
-            self.model,
+        reply = await ctx.generate(
+            transcript.role,
             messages,
             max_tokens=self.max_tokens,
             max_input_tokens=self.max_input_tokens,
@@ -169,6 +176,8 @@ class Agent(ModelNode):
             left_out={**transcript.left_out, **left_out},
             **more,
         )
+        transcript.usage += reply.usage or Usage()
+        return reply
 
 
 def _answer_in(text: str, transcript: Transcript) -> Ending:

@@ -17,6 +17,7 @@ from langchain_core.messages import (
 
 from engine.errors import NodeFailed
 from engine.nodes.model_node import turned_down
+from engine.usage import Usage
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Transcript:
 
     Attributes:
         messages: all that a model reads.
+        role: the model role that is asked.
+        usage: what all requests used, as far as the provider said.
         opening: how many of them stood there before the visit: the system's, and the conversation so far.
         rounds: requests made that could ask for tools.
         reasons: how many reasons for turning an answer down have been told.
@@ -34,20 +37,22 @@ class Transcript:
 
     messages: list[BaseMessage]
     opening: int
+    role: str
+    usage: Usage = field(default_factory=Usage)
     rounds: int = 0
     reasons: int = 0
     made: Counter[str] = field(default_factory=Counter[str])
     left_out: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
-    def of(cls, asked: Sequence[BaseMessage], so_far: Sequence[BaseMessage]) -> "Transcript":
-        """Begin with a prompt's messages; a conversation so far stands before the last of them, the task.
+    def of(cls, asked: Sequence[BaseMessage], so_far: Sequence[BaseMessage], role: str) -> "Transcript":
+        """Begin with a prompt's messages, for a role; a conversation so far stands before the last of them, the task.
 
         A task without a word is left out where there is a conversation.
         """
         *system, task = asked
         opening = [*system, *so_far]
-        return cls(opening if so_far and not task.text.strip() else [*opening, task], len(opening))
+        return cls(opening if so_far and not task.text.strip() else [*opening, task], len(opening), role)
 
     def hear(self, feedback: Sequence[str]) -> None:
         """Tell the model why its answers were turned down, each reason once."""

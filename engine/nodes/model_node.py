@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 from langchain_core.messages import HumanMessage
@@ -16,6 +17,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.state import State
 from engine.errors import AnswerRejected
 from engine.nodes.history import Heard, heard_by
+from engine.nodes.model_choice import Cascade, RoleOrChoice, reads_of, roles_of
 
 
 def _prompt(value: Any) -> Any:
@@ -27,8 +29,8 @@ class ModelNode(Node):
 
     output_stage: ClassVar[Stage] = Stage.MODEL_OUTPUT
 
-    model: str
-    """The role, not the vendor's name: the app says which model plays it."""
+    model: RoleOrChoice
+    """The role, not the vendor's name: the app says which model plays it. Or a choice of roles: Switch, Cascade."""
     prompt: Annotated[Prompt, BeforeValidator(_prompt)]
     """What is asked; its placeholders are the fields that the node reads."""
     into: str | Mapping[str, str]
@@ -54,9 +56,10 @@ class ModelNode(Node):
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """The placeholders of the prompt, and the query of the passages."""
+        """The placeholders of the prompt, the query of the passages, and what decides about the model."""
         query = self.passages.query if self.passages else None
-        return tuple(dict.fromkeys([*self.prompt.placeholders, *([query] if query else [])]))
+        deciding = [name for name in reads_of(self.model) if name not in self.writes]
+        return tuple(dict.fromkeys([*self.prompt.placeholders, *([query] if query else []), *deciding]))
 
     @property
     def writes(self) -> Mapping[str, Any]:
@@ -69,8 +72,8 @@ class ModelNode(Node):
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The one role, and the one that summarises."""
-        return tuple(dict.fromkeys([self.model, *(self.history.roles if self.history else ())]))
+        """Every role that may be asked, and the one that summarises."""
+        return tuple(dict.fromkeys([*roles_of(self.model), *(self.history.roles if self.history else ())]))
 
     @property
     def hears_history(self) -> bool:
@@ -81,13 +84,16 @@ class ModelNode(Node):
     def model_calls(self) -> Sequence[CallBound]:
         """The requests of a visit, and the one for a summary."""
         attempts, most = self.retry.attempts, self.max_input_tokens
-        own = CallBound("", self.model, attempts * self.calls_per_visit, self.max_tokens, most)
-        return [*(self.history.calls(attempts, most) if self.history else ()), own]
+        first, *others = roles_of(self.model)
+        own = CallBound("", first, attempts * self.calls_per_visit, self.max_tokens, most)
+        owns = [replace(own, or_roles=tuple(others))]
+        if isinstance(self.model, Cascade):  # each of them may be asked, not one of them
+            owns = [replace(own, role=role) for role in self.model.roles]
+        return [*(self.history.calls(attempts, most) if self.history else ()), *owns]
 
     def faults(self, state: type[State]) -> list[str]:
-        """Check the shape of the answer, where it goes, and what the model hears."""
-        del state
-        faults, shape = list[str](), self.shape
+        """Check the model, the shape of the answer, where it goes, and what the model hears."""
+        faults, shape = [] if isinstance(self.model, str) else self.model.faults(state), self.shape
         if self.output is not None and shape is None:
             faults.append(f"its output {self.output} is not a pydantic model")
         if not isinstance(self.into, str):

@@ -1,30 +1,15 @@
 """Validate: check what stands in the state and write the verdict, for a Branch to read."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PlainSerializer, PlainValidator
+from pydantic import Field
 
-from engine.definition.by_path import CodePath, Many, to_path
+from engine.definition.by_path import Many
 from engine.definition.fits import can_hold, show
-from engine.definition.guardrail import GuardItem, Guardrail, Stage
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.state import State, fields_of
-from engine.definition.tool import signature_of
-from engine.nodes.compute import call
-
-
-def _load_check(value: Any) -> Guardrail | CodePath:
-    is_guardrail = isinstance(value, Guardrail | Mapping) or (isinstance(value, type) and issubclass(value, Guardrail))
-    return Guardrail.load(value) if is_guardrail else to_path(value)
-
-
-def _dump_check(check: Guardrail | CodePath) -> Any:
-    return str(check) if isinstance(check, CodePath) else check.model_dump(mode="json", exclude_defaults=True)
-
-
-Check = Annotated[Any, PlainValidator(_load_check), PlainSerializer(_dump_check)]
-"""A guardrail, or a function that returns True or a sentence that says what is wrong."""
+from engine.nodes.checks import Check, fields_of_check, reasons_against
 
 
 class Validate(Node):
@@ -51,7 +36,7 @@ class Validate(Node):
     @property
     def reads(self) -> tuple[str, ...]:
         """The fields that are looked at."""
-        named = [name for check in self.check for name in _fields_of(check)]
+        named = [name for check in self.check for name in fields_of_check(check)]
         return tuple(dict.fromkeys([*self.of, *named]))
 
     @property
@@ -72,21 +57,6 @@ class Validate(Node):
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask every check."""
-        reasons = [reason for check in self.check for reason in await self._reasons(check, inputs, ctx)]
+        reasons = [reason for check in self.check for reason in await reasons_against(check, self.of, inputs, ctx)]
         verdict = self.failed if reasons else self.passed
         return {self.into: verdict, **({self.reasons: reasons} if self.reasons else {})}
-
-    async def _reasons(self, check: Guardrail | CodePath, inputs: Mapping[str, Any], ctx: StepContext) -> list[str]:
-        if isinstance(check, Guardrail):
-            value = {name: inputs[name] for name in (*self.of, *check.reads)}
-            verdicts = await ctx.examine(check, GuardItem(stage=Stage.CHECK, value=value, node=ctx.node, state=inputs))
-            return [verdict.reason for _, verdict in verdicts if not verdict.allows]
-        signature = signature_of(check.load())
-        answer = await call(check.load(), signature.check({name: inputs[name] for name in signature.types}))
-        if answer is True:
-            return []
-        return [answer if isinstance(answer, str) and answer else f"{signature.name} says no"]
-
-
-def _fields_of(check: Guardrail | CodePath) -> tuple[str, ...]:
-    return check.reads if isinstance(check, Guardrail) else tuple(signature_of(check.load()).types)

@@ -16,12 +16,14 @@ from engine.definition.passage import Retrieved
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
+from engine.errors import ContextTooLong
 from engine.payloads import Shared, digest
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
-from engine.runtime.middleware.degrade import at_most, role_for
+from engine.runtime.middleware.degrade import at_most, note, role_for
 from engine.runtime.nested import visit_inside, walk_inside
+from engine.runtime.routing import note_route
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.model import ModelRequest, said
@@ -29,7 +31,7 @@ from engine.runtime.targets.retriever import RetrieverTarget
 from engine.runtime.targets.runnable import RunnableTarget
 from engine.runtime.targets.tool import ToolTarget, as_json, idempotency_key
 from engine.runtime.telling import tell
-from engine.usage import Price
+from engine.usage import Price, Usage
 
 
 async def _send(call: Call) -> Answer:
@@ -79,6 +81,9 @@ class Context:
         tools: Sequence[ToolSignature] = (),
         leaving_another: bool = False,
         left_out: Mapping[str, Any] | None = None,
+        purpose: str | None = None,
+        falls_back_when_too_long: bool = True,
+        skip_first: bool = False,
     ) -> Reply:
         """Ask the model that plays a role."""
         request: dict[str, Any] = {"model": role, "messages": Shared(map(said, messages)), "max_tokens": max_tokens}
@@ -90,8 +95,11 @@ class Context:
             request["left_out"] = dict(left_out)
         step = self._step
         held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
+        targets = step.run.targets_of(role_for(step, role))
+        if skip_first and not (targets := targets[1:]):
+            raise ContextTooLong(f"the request is too long for the model of {role!r}, and no other stands behind it")
         answer = await self._call(
-            step.run.targets_of(role_for(step, role)),
+            targets,
             MODEL_CALL,
             role,
             request,
@@ -107,6 +115,8 @@ class Context:
             details={
                 "prompt_name": prompt.name if prompt else None,
                 "prompt_version": prompt.version if prompt else None,
+                "purpose": purpose,
+                "falls_back_when_too_long": falls_back_when_too_long,
             },
         )
         return answer.value
@@ -199,6 +209,14 @@ class Context:
     async def ask(self, question: Question) -> Decision:
         """Ask a person, and wait."""
         return await ask(self._step, question)
+
+    def note(self, what: str) -> None:
+        """Write down what the step did without, or did instead of its best."""
+        note(self._step, what)
+
+    def routed(self, asked: Sequence[str], *, among: Sequence[str], usage: Usage | None) -> None:
+        """Write down which roles were asked, and what that saved."""
+        note_route(self._step, asked, among, usage)
 
     def emit(self, name: str, data: Any = None) -> None:
         """Tell whoever listens something of the node's own."""

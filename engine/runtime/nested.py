@@ -10,7 +10,7 @@ from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, InputError, UpdateInvalid
 from engine.runtime.in_time import in_time
 from engine.runtime.middleware.guard import guarded
-from engine.runtime.run import Scope, Step, StepNext
+from engine.runtime.run import Scope, Step, StepNext, kept_accounts
 from engine.runtime.steps import begin
 from engine.usage import Account
 
@@ -33,6 +33,7 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
     """Run a workflow inside a step, within its own budget and the ones around it, and give the fields it returns."""
     run = parent.run
     scope = _scope(parent, workflow, Account(workflow.budget.limits(), parent=parent.account))
+    scope.kept = kept_accounts(workflow.budget, scope.account)
     try:
         state = initial_state(workflow.state, given)
     except InputError as error:

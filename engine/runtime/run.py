@@ -21,7 +21,7 @@ from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.runtime.leaving import Leaving
-from engine.usage import Account, Amount, Usage
+from engine.usage import Account, Amount, KeptAccount, Usage
 
 Facts = ParamSpec("Facts")
 
@@ -86,11 +86,20 @@ class Target(Protocol):
         ...
 
 
+class PricedTarget(Target, Protocol):
+    """A target whose price is known before it is asked: a model."""
+
+    def priced(self, usage: Usage, at: datetime) -> int | None:
+        """Say what a usage would cost (nano-USD); None if that is not known."""
+        ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """One run in progress.
 
     Attributes:
+        kept: the accounts of nodes for which the budget keeps something.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
@@ -106,6 +115,7 @@ class Run:
     ledger: Ledger
     clock: Clock
     account: Account
+    kept: Mapping[str, KeptAccount]
     seconds: float | None
     outbox: Outbox
     journal: RunJournal
@@ -115,7 +125,7 @@ class Run:
     spending: Any
     budget: Budget
     cache: Any
-    targets_of: Callable[[str], Sequence[Target]]
+    targets_of: Callable[[str], Sequence[PricedTarget]]
     charges: Charges
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
@@ -212,6 +222,7 @@ class Scope:
         holds_back: whether guardrails further out have still to see what is written here.
         waits: its nodes that wait for a person, in themselves or in a step inside them, and the ids of the questions.
         ends: which ways of the graph ended early.
+        kept: the accounts of nodes for which something is kept.
     """
 
     run: Run
@@ -221,6 +232,7 @@ class Scope:
     holds_back: bool = False
     waits: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     ends: EarlyEnds = field(default_factory=EarlyEnds)
+    kept: Mapping[str, KeptAccount] = field(default_factory=dict[str, KeptAccount])
 
     @property
     def budget(self) -> Budget:
@@ -284,10 +296,16 @@ class Step:
     def account(self) -> Account:
         """What it may spend: its node's own budget, out of what the steps around it share."""
         if self.node.budget is None:
-            return self.scope.account
+            return self.shared_account
         if self._account is None:
-            self._account = Account(self.node.budget.limits(), parent=self.scope.account)
+            self._account = Account(self.node.budget.limits(), parent=self.shared_account)
         return self._account
+
+    @property
+    def shared_account(self) -> Account:
+        """What the visits of its node may spend together: what is kept for it, and what the others leave."""
+        scope = self.scope
+        return scope.kept.get(self.name.rpartition("/")[2], scope.account) if scope.kept else scope.account
 
     @property
     def seconds_left(self) -> float | None:
@@ -332,6 +350,7 @@ class Call:
         asked_tokens: the most output tokens that the node allows.
         max_tokens: the same, clamped to what the budget has left.
         leaves_another: whether the budget must have enough left for another such call.
+        waited_ns: how long the attempt waited for room in rate limits.
     """
 
     step: Step
@@ -347,6 +366,7 @@ class Call:
     leaves_another: bool = False
     attempt: int = 0
     target_index: int = 0
+    waited_ns: int = 0
     reservation: Amount = field(default_factory=Amount)
     diverged_from: str | None = None
     record: CallRecord | None = None
@@ -362,6 +382,11 @@ class Call:
     def run(self) -> Run:
         """The run that this call belongs to."""
         return self.step.run
+
+
+def kept_accounts(budget: Budget, account: Account) -> dict[str, KeptAccount]:
+    """Keep of an account what a budget says, and give the accounts of the nodes."""
+    return {name: KeptAccount.of(account, amount) for name, amount in budget.kept().items()}
 
 
 StepNext = Callable[[Step], Awaitable[Mapping[str, Any]]]

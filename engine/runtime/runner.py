@@ -36,7 +36,7 @@ from engine.runtime.middleware.retry import RetryShares
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
-from engine.runtime.run import Run, Scope, Target
+from engine.runtime.run import PricedTarget, Run, Scope, kept_accounts
 from engine.runtime.seed import seed
 from engine.runtime.spending import Spending
 from engine.runtime.tokens import COUNTS
@@ -56,7 +56,7 @@ class Runner:
 
     ledger: Ledger
     clock: Clock
-    targets_of: Callable[[str], Sequence[Target]]
+    targets_of: Callable[[str], Sequence[PricedTarget]]
     charges: Charges
     breakers: Breakers
     admission: Admission
@@ -181,12 +181,14 @@ class Runner:
                 version=workflow.version, workflow=workflow.name, definition=definition, created_at=now
             )
             outbox.add((version,))
+        account = Account(chosen.limits())
         run = Run(
             record=record,
             workflow=workflow,
             ledger=self.ledger,
             clock=self.clock,
-            account=Account(chosen.limits()),
+            account=account,
+            kept=kept_accounts(chosen, account),
             seconds=chosen.seconds,
             budget=chosen,
             outbox=outbox,
@@ -288,7 +290,7 @@ class Runner:
         workflow = run.workflow
         try:
             graph, config = self._compile(workflow).graph, self._config(run)
-            scope = Scope(run=run, workflow=workflow, account=run.account, ends=ends or EarlyEnds())
+            scope = Scope(run=run, workflow=workflow, account=run.account, kept=run.kept, ends=ends or EarlyEnds())
             is_over = False
             while not is_over:
                 with apart():

@@ -54,5 +54,6 @@ CALL_STACK = (
 
 INSIDE_STACK = (  # for a model that a runnable asks by itself: it can be refused and counted, not asked anew
     budget,
+    admission,
     meter,
 )

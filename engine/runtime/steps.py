@@ -31,9 +31,7 @@ def begin(
     path = name if parent is None else f"{parent.name}/{name}"
     step_id, now = _step_id(scope, name, visit, item), run.clock.now()
     tries = run.journal.tries(step_id)
-    if tries and parent is not None:
-        scope.account.recount(Amount(steps=tries))
-    return Step(
+    step = Step(
         scope=scope,
         run=run,
         name=path,
@@ -58,6 +56,9 @@ def begin(
         task_id=task_id,
         began_at=run.journal.began(step_id, now),
     )
+    if tries and parent is not None:
+        step.shared_account.recount(Amount(steps=tries))
+    return step
 
 
 async def recall(step: Step) -> Mapping[str, Any] | None:
@@ -71,7 +72,7 @@ async def recall(step: Step) -> Mapping[str, Any] | None:
         return None
     goto = tuple(done.goto.split(", ")) if done.goto else ()
     refuse_gone_nodes(step.run.record.run_id, [name for name in goto if name != END], step.scope.workflow)
-    step.scope.account.recount(step.run.journal.charged_inside(done.step_id))
+    step.shared_account.recount(step.run.journal.charged_inside(done.step_id))
     step.goto = goto
     step.record.fallback_to = done.fallback_to
     step.gives_up = gave_up(done, step.node)

@@ -36,6 +36,19 @@ def test_the_table_says_what_was_wasted(spent):
     assert {row["use"] for row in json.loads(spent("cost", "--by", "use", "--json").out)} == {"answer", "failed run"}
 
 
+def test_routes_show_which_models_were_asked_and_what_that_saved(flowledger):
+    assert "no step had a choice" in flowledger("routes").err + flowledger("routes").out
+    for _ in range(2):
+        flowledger("run", "climbs", "question=q")
+    (row,) = json.loads(flowledger("routes", "--json").out)
+    assert (row["route"], row["steps"], row["share"], row["succeeded"]) == ("good", 2, 1.0, 2)
+    assert float(row["saved_usd"]) == pytest.approx(9 * float(row["cost_usd"]))
+    shown = flowledger("routes", "--since", "1d").out
+    assert "climbs" in shown
+    assert "100.0%" in shown
+    assert "saved: routing $0.00" in flowledger("cost").out
+
+
 def test_bars_are_shown_and_written_as_svg_that_stands_alone(spent, tmp_path):
     shown = spent("cost", "--by", "tenant", "--plot", "--svg", str(tmp_path / "cost.svg")).out
     assert "█" in shown

@@ -73,6 +73,7 @@ async def admission(call: Call, call_next: CallNext) -> Answer:
     admissions.look()
     gates, tokens = admissions.gates_of(call.target.name), call.reservation.tokens
     entered: list[Gate] = []
+    came = call.run.clock.monotonic_ns()
     try:
         for gate in gates:
             await gate.enter(
@@ -82,6 +83,7 @@ async def admission(call: Call, call_next: CallNext) -> Answer:
                 patience=call.step.node.retry.max_wait,
             )
             entered.append(gate)
+        call.waited_ns = call.run.clock.monotonic_ns() - came
         answer = await call_next(call)
         for gate in gates:
             gate.succeeded()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine.errors import BudgetExceeded, RunError
+from engine.errors import BudgetExceeded, ContextTooLong, RunError
 from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
 
@@ -58,6 +58,12 @@ async def fall_back_to_target(call: Call, call_next: CallNext) -> Answer:
             return await call_next(call)
         except RunError as error:
             first = first or error
-            if not error.recoverable or index == len(call.targets) - 1:
+            is_last = index == len(call.targets) - 1 or _is_for_the_node(call, error)
+            if is_last or not error.recoverable:
                 raise first from first.__cause__
     raise AssertionError("a call has a target")
+
+
+def _is_for_the_node(call: Call, error: RunError) -> bool:
+    """Say whether the node can mend what is wrong before another target is asked."""
+    return isinstance(error, ContextTooLong) and not call.details.get("falls_back_when_too_long", True)

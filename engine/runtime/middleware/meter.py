@@ -92,7 +92,8 @@ def _begin(call: Call) -> CallRecord:
         step_started_at=step.began_at,
         diverged_from=call.diverged_from,
         seq=call.run.next_seq(),
-        purpose="reask" if step.feedback else step.node.purpose,
+        purpose=call.details.get("purpose") or ("reask" if step.feedback else step.node.purpose),
+        waited_ns=call.waited_ns or None,
     )
     call.target.describe(call, row)
     return row

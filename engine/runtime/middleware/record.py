@@ -15,7 +15,7 @@ _ONE_STEP = Amount(steps=1)
 async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     """Time the step, keep what it read and wrote, and say how it ended."""
     run, row = step.run, step.record
-    step.scope.account.spend(_ONE_STEP)
+    step.shared_account.spend(_ONE_STEP)
     run.record.steps += 1
     row.seq = run.next_seq()
     run.tell(step_started, row)

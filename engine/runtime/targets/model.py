@@ -115,6 +115,10 @@ class ModelTarget:
         """Price a usage."""
         return self.charges.cost(self.model, usage, call.run.clock.now())
 
+    def priced(self, usage: Usage, at: datetime) -> int | None:
+        """Say what a usage would cost from this model (nano-USD); None if that is not known."""
+        return self.charges.cost(self.model, usage, at)[0]
+
     async def send(self, call: Call) -> Answer:
         """Ask the model once."""
         request: ModelRequest = call.payload

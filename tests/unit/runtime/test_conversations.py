@@ -10,7 +10,7 @@ from engine.definition.context_policy import History
 from engine.definition.conversation import Conversation
 from engine.definition.node import StepContext, Update
 from engine.definition.workflow import Workflow
-from engine.errors import ContextTooLong, DefinitionError, RateLimited
+from engine.errors import BadRequest, DefinitionError, RateLimited
 from engine.nodes.generate import Generate
 from engine.store import tables
 from engine.store.reader import content_at
@@ -68,7 +68,7 @@ async def test_another_tenant_conversation_or_failed_run_is_never_heard():
 
 
 async def test_a_run_that_goes_on_hears_what_had_been_said_when_it_began():
-    model, clock = ScriptedModel(script=["one", ContextTooLong("no"), "two", "three"]), StillClock()
+    model, clock = ScriptedModel(script=["one", BadRequest("no"), "two", "three"]), StillClock()
     async with app_for(chat(), clock=clock, large=model) as app:
         await talk(app, "a")
         failed = await app.run("line", {"question": "b"}, conversation_id="c")

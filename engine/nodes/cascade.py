@@ -1,0 +1,46 @@
+"""Climbing a cascade: the cheapest role first, the next when its answer will not do."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from engine.definition.node import Reply, StepContext, Update
+from engine.errors import RunError
+from engine.nodes.model_choice import Cascade
+
+ESCALATION = "escalation"
+"""What requests are made for that follow one whose answer would not do."""
+
+_NEXT = "next_role"
+
+
+class Ask(Protocol):
+    """Asks a role, and gives what the node would write and the reply that says it."""
+
+    async def __call__(self, role: str, *, stream: bool, purpose: str | None = None) -> tuple[Update, Reply]:
+        """Ask.
+
+        Raises:
+            RunError: no answer of the right shape came.
+        """
+        ...
+
+
+async def climb(cascade: Cascade, ask: Ask, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
+    """Ask role after role until an answer passes the checks; the last one's is taken as it is.
+
+    What is turned down behind the node is asked of the role after the one that said it.
+    """
+    first, last = ctx.kept.get(_NEXT, 0), len(cascade.roles) - 1
+    for place in range(first, last + 1):
+        ctx.kept[_NEXT] = min(place + 1, last)
+        purpose = None if place == first else ESCALATION
+        try:
+            update, reply = await ask(cascade.roles[place], stream=place == last, purpose=purpose)
+        except RunError as error:
+            if place == last or not error.recoverable:
+                raise
+            continue
+        if place == last or not await cascade.doubts(inputs, update, ctx):
+            ctx.routed(cascade.roles[first : place + 1], among=cascade.roles, usage=reply.usage)
+            return update
+    raise AssertionError("a cascade has a last role")
