@@ -13,7 +13,7 @@ from engine.definition.call_bound import CallBound
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
 from engine.definition.passage import Retrieved
-from engine.definition.policies import Breaker, Budget, Cache, Retry
+from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.state import State
@@ -198,6 +198,8 @@ class Node(Component):
     """How often a failed call is tried again."""
     breaker: Breaker = Breaker()
     """When a failing target is left alone."""
+    hedge: Hedge | None = None
+    """Whether a call that takes long is made once more beside it; never one that acts once or is listened to."""
     fallback: str | None = None
     """The node that takes over when this one fails."""
     fallback_on: Many[str] = ()

@@ -43,6 +43,18 @@ class Retry(Frozen):
     asked several times by everybody. Twenty retries are there from the start."""
 
 
+class Hedge(Frozen):
+    """When a call that takes long is made once more beside the first; the answer that comes first counts.
+
+    Both attempts are charged, the one that is given up at the most that it can have cost.
+    """
+
+    after: float = Field(gt=0)
+    """Seconds; a little more than nearly all calls take."""
+    share: float = Field(default=0.05, gt=0, le=1)
+    """How many such attempts each call to a target earns: one that is slow for everybody is not asked twice by all."""
+
+
 class Breaker(Frozen):
     """When a target that keeps failing, is slow or burns money is left alone; any of these opens the breaker."""
 
@@ -71,6 +83,8 @@ class Cache(Frozen):
     """Seconds that an entry lives."""
     shared: bool = False
     """Whether what was made for one tenant may be given to another."""
+    stale: float | None = Field(default=None, gt=0)
+    """Seconds after its time in which an entry still stands in when the node fails; the step is then marked `stale`."""
 
 
 class Rung(Frozen):

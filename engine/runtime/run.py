@@ -18,6 +18,7 @@ from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
 from engine.runtime.early_ends import EarlyEnds
+from engine.runtime.earned import Earned
 from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.runtime.leaving import Leaving
@@ -100,6 +101,7 @@ class Run:
 
     Attributes:
         kept: the accounts of nodes for which the budget keeps something.
+        retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
@@ -121,7 +123,8 @@ class Run:
     journal: RunJournal
     breakers: Any
     admission: Any
-    retries: Any
+    retries: Earned
+    hedges: Earned
     spending: Any
     budget: Budget
     cache: Any

@@ -24,6 +24,7 @@ from engine.runtime.apart import apart
 from engine.runtime.asking import next_look, withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
 from engine.runtime.early_ends import EarlyEnds
+from engine.runtime.earned import Earned
 from engine.runtime.events import Listener
 from engine.runtime.history import RunJournal
 from engine.runtime.in_time import in_time
@@ -32,7 +33,6 @@ from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.middleware.cache import StepCache
 from engine.runtime.middleware.guard import guarded
-from engine.runtime.middleware.retry import RetryShares
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.result import RunResult, status_of
@@ -62,7 +62,8 @@ class Runner:
     admission: Admission
     cache: StepCache = field(default_factory=StepCache)
     spend_limits: Sequence[SpendLimit] = ()
-    retries: RetryShares = field(default_factory=RetryShares)
+    retries: Earned = field(default_factory=lambda: Earned(20.0))
+    hedges: Earned = field(default_factory=lambda: Earned(1.0))
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
         default_factory=dict[tuple[str, bool], CompiledWorkflow]
     )
@@ -196,6 +197,7 @@ class Runner:
             breakers=self.breakers,
             admission=self.admission,
             retries=self.retries,
+            hedges=self.hedges,
             spending=None,
             cache=self.cache,
             targets_of=self.targets_of,

@@ -17,6 +17,7 @@ from engine.runtime.middleware.fall_back import (
     go_on_without,
 )
 from engine.runtime.middleware.guard import guard_input, guard_output
+from engine.runtime.middleware.hedge import hedge
 from engine.runtime.middleware.journal import journal
 from engine.runtime.middleware.meter import meter
 from engine.runtime.middleware.record import record
@@ -45,6 +46,7 @@ CALL_STACK = (
     fall_back_to_target,  # the next model of the role, once the retries of this one are used up
     retry,  # what follows happens once an attempt
     effect,  # an action that may have been done is probed before it is tried again
+    hedge,  # what follows happens in each of two attempts side by side, so both are charged, admitted and written down
     budget,  # reserves the most that the attempt can spend, settles what it spent
     admission,  # waits for room in the rate limits; outside the breaker, which judges a call when its turn has come
     breaker,  # a target that keeps failing is left alone

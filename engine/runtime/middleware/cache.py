@@ -14,8 +14,10 @@ from typing import Any
 from engine.definition.by_path import source_of
 from engine.definition.named_code import code_in
 from engine.definition.policies import Cache
+from engine.errors import BudgetExceeded, RunError
 from engine.payloads import digest
 from engine.records import CacheEntryRecord
+from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Run, Step, StepNext
 
 _FRESH_NS = 30 * 10**9  # how long an entry is used without looking whether it was cleared
@@ -98,7 +100,7 @@ async def _made(step: Step, call_next: StepNext, key: str, policy: Cache) -> Map
             left = (entry.expires_at - run.clock.now()).total_seconds()
             cached.put(key, kept, run.clock.monotonic_ns() + min(int(left * 1e9), _FRESH_NS))
             return _used(step, kept)
-        update = await call_next(step)
+        update = await _or_stale(step, call_next, key, policy)
         if step.record.degraded is not None:
             return update  # others may have more to spend
         kept = Kept(update, step.spent.nano_usd, step.spent.tokens)
@@ -108,6 +110,23 @@ async def _made(step: Step, call_next: StepNext, key: str, policy: Cache) -> Map
     finally:
         del cached.making[key]
         done.set_result(None)
+
+
+async def _or_stale(step: Step, call_next: StepNext, key: str, policy: Cache) -> Mapping[str, Any]:
+    """Have the node do its work; if it cannot, use what was kept before, though its time is over."""
+    try:
+        return await call_next(step)
+    except RunError as error:
+        if policy.stale is None or not (error.recoverable or isinstance(error, BudgetExceeded)):
+            raise
+        run = step.run
+        entry = await run.ledger.cache_entry(key, run.clock.now() - timedelta(seconds=policy.stale))
+        if entry is None:
+            raise
+        note(step, "stale")
+        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+        kept = Kept(await run.ledger.value(entry.update_payload), entry.saved_nano_usd, entry.saved_tokens)
+        return _used(step, kept)
 
 
 def _keep(run: Run, step: Step, key: str, kept: Kept, policy: Cache) -> None:

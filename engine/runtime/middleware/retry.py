@@ -1,7 +1,5 @@
 """Retry: a failed attempt is made again after a wait, if its error may pass with time and there is time left."""
 
-from dataclasses import dataclass, field
-
 from tenacity import RetryCallState, stop_after_attempt, wait_exponential
 
 from engine.definition.policies import Retry
@@ -9,27 +7,7 @@ from engine.errors import CallError, RunError
 from engine.runtime.run import Answer, Call, CallNext
 from engine.usage import Amount
 
-_MOST_SAVED = 20.0  # retries that a target may have earned; what it begins with
 _ONE_RETRY = Amount(retries=1)
-
-
-@dataclass(slots=True)
-class RetryShares:
-    """How many retries the targets of a process have earned: one that is down must not get every request thrice."""
-
-    _earned: dict[str, float] = field(default_factory=dict[str, float])
-
-    def earn(self, target: str, share: float) -> None:
-        """Note a first attempt."""
-        self._earned[target] = min(self._earned.get(target, _MOST_SAVED) + share, _MOST_SAVED)
-
-    def spend(self, target: str) -> bool:
-        """Take a retry; say whether there was one."""
-        left = self._earned.get(target, _MOST_SAVED)
-        if left < 1:
-            return False
-        self._earned[target] = left - 1
-        return True
 
 
 async def retry(call: Call, call_next: CallNext) -> Answer:

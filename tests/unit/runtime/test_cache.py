@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import App, Cache, CallTool, DefinitionError, Model, Price, Retry
+from engine import App, Budget, Cache, CallTool, DefinitionError, Model, Price, Retry
 from engine.definition.guardrail import Action
+from engine.errors import Overloaded
 from engine.nodes.generate import Generate
 from engine.reports.cache import caches
 from engine.runtime.middleware.cache import Kept, StepCache
@@ -41,6 +42,34 @@ async def test_the_same_inputs_are_answered_without_a_call_until_their_time_is_o
         assert (await app.ledger.steps(again.run_id))[0].cached
         clock.advance(61)
         assert await answer(app) == "two"
+
+
+async def test_an_answer_whose_time_is_over_stands_in_where_the_node_fails_and_says_so():
+    clock, model = StillClock(), ScriptedModel(script=["one", Overloaded("down")])
+    async with app_for(line(("draft", draft(cache=Cache(ttl=60, stale=600)))), clock=clock, large=model) as app:
+        assert await answer(app) == "one"
+        clock.advance(61)
+        for _ in range(2):  # it is not kept anew
+            result = await app.run("line", {"question": "q"})
+            (step,) = await app.ledger.steps(result.run_id)
+            assert (result.output["answer"], step.degraded, step.error_type) == ("one", "stale", "Overloaded")
+        assert len(model.asked) == 3
+        clock.advance(600)
+        assert (await app.run("line", {"question": "q"})).status == "failed"
+
+
+async def test_a_stale_answer_stands_in_where_the_budget_is_used_up_and_not_where_a_guardrail_blocks():
+    clock, kept = StillClock(), draft(cache=Cache(ttl=60, stale=600))
+    async with app_for(line(("draft", kept)), clock=clock, large=scripted("one")) as app:
+        assert await answer(app, "q") == "one"
+        clock.advance(61)
+        app.workflows["line"] = line(("draft", kept), budget=Budget(tokens=1))
+        assert await answer(app, "q") == "one"
+    blocking = draft(cache=Cache(ttl=60, stale=600), guard_output=[Word(word="bad", action=Action.BLOCK)])
+    async with app_for(line(("draft", blocking)), clock=clock, large=scripted("good", "bad")) as app:
+        assert await answer(app, "w") == "good"
+        clock.advance(61)
+        assert (await app.run("line", {"question": "w"})).status == "blocked"
 
 
 async def test_a_hit_says_what_it_has_saved():
