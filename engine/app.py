@@ -28,6 +28,7 @@ from engine.runtime.collector import settle
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
+from engine.runtime.limits_for_nobody import refuse_limits_for_nobody
 from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.origin import Origin
@@ -222,10 +223,19 @@ class App(Controls):
         """Make the clients of every model that a workflow needs.
 
         Raises:
-            ConfigurationError: one cannot be made, or a price is missing that a budget needs.
+            ConfigurationError: one cannot be made, a price is missing that a budget needs, or a limit is for nobody.
         """
         for workflow in self.workflows.values():
             self._bundle(workflow)
+        self.check_limits()
+
+    def check_limits(self) -> None:
+        """See that each limit is for a model that a workflow asks.
+
+        Raises:
+            ConfigurationError: one is for nobody.
+        """
+        refuse_limits_for_nobody(self.limits, self.workflows.values(), self.models_of)
 
     async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
         """Take up to so many queued runs whose workflows this app has, to work on them here."""

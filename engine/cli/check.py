@@ -27,6 +27,7 @@ def check(
     """
     loaded = load_app(app)
     chosen = [loaded.workflow(workflow)] if workflow else list(loaded.workflows.values())
+    loaded.check_limits()
     if mermaid:
         for one in chosen:
             typer.echo(one.mermaid())

@@ -10,9 +10,11 @@ from engine.definition.check_fallbacks import fallback_faults
 from engine.definition.check_ways import fork_faults, way_faults
 from engine.definition.edges import END, START
 from engine.definition.fits import can_hold, show
+from engine.definition.node import Node
 from engine.definition.phrases import listed, no_field
 from engine.definition.shape import Shape
 from engine.definition.state import fields_of
+from engine.definition.tool import signature_of
 
 _NAME = re2.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 
@@ -71,8 +73,17 @@ def _fields(workflow: Shape) -> Iterable[str]:
                 yield (f"{name!r} writes {show(kind)} into {written!r}, which holds {show(fields[written].annotation)}")
         if node.cache is not None and not node.may_be_cached:
             yield f"{name!r} has a cache, and a {type(node).__name__} cannot: give one to the nodes inside it"
+        yield from _cache_version(name, node, workflow)
         for fault in node.faults(workflow.state):
             yield f"{name!r}: {fault}"
+
+
+def _cache_version(name: str, node: Node, workflow: Shape) -> Iterable[str]:
+    if node.cache is None or node.cache.version is None:
+        return
+    for read in signature_of(node.cache.version.load()).types:
+        if read not in fields_of(workflow.state):
+            yield f"the version of the cache of {name!r} goes by {read!r}, {no_field(workflow.state)}"
 
 
 def _conversation(workflow: Shape) -> Iterable[str]:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from engine.definition.by_path import Frozen, Many
+from engine.definition.by_path import Code, Frozen, Many
 from engine.usage import Amount, Limits, to_nano_usd
 
 KEPT_KINDS = ("tokens", "nano_usd", "calls", "steps")
@@ -83,6 +83,9 @@ class Cache(Frozen):
     """Seconds that an entry lives."""
     shared: bool = False
     """Whether what was made for one tenant may be given to another."""
+    version: Code | None = None
+    """A function of fields that gives what an answer depends on besides what the node reads, as the version of an
+    index; what was made under another is not used."""
     stale: float | None = Field(default=None, gt=0)
     """Seconds after its time in which an entry still stands in when the node fails; the step is then marked `stale`."""
 

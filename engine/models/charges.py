@@ -30,6 +30,15 @@ class Priced(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class PricedModel:
+    """A model of which no more is known than its price."""
+
+    provider: str
+    name: str
+    price: Price | None
+
+
+@dataclass(frozen=True, slots=True)
 class Charges:
     """Prices of models, as roles and the catalogue give them."""
 

@@ -5,7 +5,7 @@ from tools.documents.document import Document, Piece, Refreshed
 from tools.documents.from_langchain import FromLangChain
 from tools.documents.fusion import Fusion, fuse
 from tools.documents.index import DocumentIndex
-from tools.documents.search import index_folder, search_documents
+from tools.documents.search import index_folder, index_version, search_documents
 
 __all__ = [
     "DenseRetriever",
@@ -17,5 +17,6 @@ __all__ = [
     "Refreshed",
     "fuse",
     "index_folder",
+    "index_version",
     "search_documents",
 ]

@@ -96,6 +96,14 @@ class DocumentIndex:
             stored = stored_collection(connection, collection)
         return stored.folder if stored else None
 
+    def version_of(self, collection: str) -> str:
+        """Name the content and the configuration that a search would go over; empty where there is none yet."""
+        if not self.path.is_file():
+            return ""
+        with opened(self.path) as connection:
+            stored = stored_collection(connection, collection)
+        return stored.version if stored else ""
+
     @contextmanager
     def reading(self, collection: str) -> Generator[tuple[sqlite3.Connection, StoredCollection]]:
         """Open the file on one state of a collection, whatever refreshes come meanwhile.

@@ -44,6 +44,11 @@ async def search_documents(query: str, *, top_k: int = 6, collection: str = "doc
     return await asyncio.to_thread(_search, query, top_k, collection)
 
 
+def index_version(collection: str) -> str:
+    """Name the content that `search_documents` would go over, for `Cache(version=index_version)`."""
+    return ready_index(collection).version_of(collection)
+
+
 def index_folder(
     folder: Path, collection: str, *, on_progress: Callable[[int, int, str], None] | None = None
 ) -> Refreshed:

@@ -20,7 +20,7 @@ from engine import (
     Workflow,
 )
 from guardrails import Citations, Injection, MaxLength, Pii
-from tools.documents import search_documents
+from tools.documents import index_version, search_documents
 from tools.tickets import open_ticket, probe_ticket
 from workflows.answer_docs.sources import cited_sources
 
@@ -52,7 +52,7 @@ answer_docs = Workflow(
             args={"collection": "collection"},
             into="passages",
             top_k=6,
-            cache=Cache(ttl=3600),
+            cache=Cache(ttl=3600, version=index_version),
             guard_output=[Injection()],
         ),
         "draft": Generate(

@@ -18,6 +18,7 @@ from engine.ports import Clock, Ledger
 from engine.records import BreakerRecord
 from engine.runtime.attempt_window import Attempt, AttemptWindow
 from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.telling import tell
 
 _NEVER = 10**9  # seconds: pybreaker must not half-open by a clock of its own
 _LOOK_NS = 10**9  # how long what other processes found is not asked for again
@@ -198,6 +199,7 @@ async def breaker(call: Call, call_next: CallNext) -> Answer:
         seconds = (run.clock.monotonic_ns() - began) / 1e9
         if guard.leave(generation, error, seconds=seconds, lost=lost):
             run.write((guard.record(),))
+            tell(call.step, "breaker_changed", {"target": guard.name, "state": guard.state, "reason": guard.reason})
 
 
 def _succeed() -> None:

@@ -5,6 +5,7 @@ somebody is just making waits for that, and makes it itself if it was not made.
 """
 
 import asyncio
+import inspect
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,8 @@ from typing import Any
 from engine.definition.by_path import source_of
 from engine.definition.named_code import code_in
 from engine.definition.policies import Cache
-from engine.errors import BudgetExceeded, RunError
+from engine.definition.tool import signature_of
+from engine.errors import BudgetExceeded, EngineError, NodeFailed, RunError
 from engine.payloads import digest
 from engine.records import CacheEntryRecord
 from engine.runtime.middleware.degrade import note
@@ -80,7 +82,7 @@ async def cache(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     policy, cached = step.node.cache, step.run.cache
     if policy is None:
         return await call_next(step)
-    key = _key(step, policy, cached)
+    key = await _key(step, policy, cached)
     while True:
         found = cached.get(key, step.run.clock.monotonic_ns())
         if found is None and (others := cached.making.get(key)) is not None:
@@ -152,6 +154,20 @@ def _used(step: Step, kept: Kept) -> Mapping[str, Any]:
     return kept.update
 
 
-def _key(step: Step, policy: Cache, cached: StepCache) -> str:
+async def _key(step: Step, policy: Cache, cached: StepCache) -> str:
     tenant = None if policy.shared else [step.run.record.tenant]
-    return digest([cached.node_of(step), tenant, step.inputs])
+    parts = [cached.node_of(step), tenant, step.inputs]
+    return digest(parts if policy.version is None else [*parts, await _version(step, policy.version.load())])
+
+
+async def _version(step: Step, function: Any) -> Any:
+    """Ask what the answer depends on besides what the node reads."""
+    fields = {name: step.state.get(name) for name in signature_of(function).types}
+    try:
+        if inspect.iscoroutinefunction(function):
+            return await function(**fields)
+        return await asyncio.to_thread(function, **fields)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise NodeFailed(f"the version of the cache of {step.name!r} raised {type(error).__name__}: {error}") from error

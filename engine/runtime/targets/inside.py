@@ -17,6 +17,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from pydantic_core import to_jsonable_python
 
 from engine.errors import BudgetExceeded, EngineError, NodeFailed
+from engine.models.charges import PricedModel
 from engine.models.roles import provider_name
 from engine.models.tokens import bound_messages
 from engine.payloads import Shared, digest
@@ -51,13 +52,17 @@ class ModelInside:
 
     @property
     def name(self) -> str:
-        """The model, for prices and messages."""
-        return self.model
+        """The model, for limits and messages."""
+        return f"{self.provider}:{self.model}"
 
     @property
     def identity(self) -> str:
         """Its name."""
         return self.name
+
+    @property
+    def _priced(self) -> PricedModel:
+        return PricedModel(self.provider, self.model, self.price)
 
     def bound(self, call: Call, account: Account) -> Amount:
         """Bound the input, and add the longest answer.
@@ -67,7 +72,7 @@ class ModelInside:
         """
         call.max_tokens = call.asked_tokens
         read = bound_messages(call.payload["messages"], tools=call.payload["tools"] or None)
-        dearest = call.run.charges.dearest(self, read, call.max_tokens, call.run.clock.now())
+        dearest = call.run.charges.dearest(self._priced, read, call.max_tokens, call.run.clock.now())
         if dearest is None and account.left("nano_usd") is not None:
             raise BudgetExceeded(
                 f"the price of {self.provider}:{self.model}, which {self.runnable!r} asks, is not known and the budget "
@@ -82,7 +87,7 @@ class ModelInside:
 
     def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:
         """Price a usage."""
-        return call.run.charges.cost(self, usage, call.run.clock.now())
+        return call.run.charges.cost(self._priced, usage, call.run.clock.now())
 
     async def send(self, call: Call) -> Answer:
         """Let the request go out, and wait for its answer."""
@@ -193,7 +198,7 @@ class ModelsInside(BaseCallbackHandler):
             step=outer.step,
             targets=[model],
             operation=MODEL_CALL,
-            role=f"{model.provider}:{model.model}",
+            role=model.name,
             request=request,
             request_hash=digest([self._attempt, request]),  # never the same: it is not answered from the journal
             payload={"messages": messages, "tools": tools},
@@ -219,7 +224,7 @@ class ModelsInside(BaseCallbackHandler):
             task.cancel()
             await asyncio.wait({task})
             return
-        failure = as_call_error(error, f"{model.provider}:{model.model}")
+        failure = as_call_error(error, model.name)
         model.answer.set_exception(failure)
         try:
             await task

@@ -2,10 +2,13 @@
 
 import pytest
 
+from engine.app import App
 from engine.definition.policies import Budget, Retry
 from engine.errors import DefinitionError
 from engine.nodes.call_runnable import CallRunnable
 from engine.records import RunStatus
+from engine.runtime.rate_limit import RateLimit
+from engine.testing import StillClock
 from engine.usage import Price
 from tests import graphs
 from tests.flows import QUESTION, app_for, line
@@ -55,6 +58,17 @@ async def test_a_graph_is_one_step_and_its_models_are_calls_of_the_run():
             {"role": "human", "content": "a draft"}
         ]
         assert (await app.ledger.value(models[1].response_payload))["content"] == "an answer"
+
+
+async def test_models_inside_wait_for_room_in_the_limits_of_their_provider():
+    workflow = line(("talk", calling()), output=["answer"])
+    limits = {"capped": RateLimit(requests_per_minute=1)}
+    async with App(workflows=[workflow], database="sqlite:///:memory:", limits=limits, clock=StillClock()) as app:
+        app.check_limits()  # nobody knows which models a runnable asks, so no name is refused
+        result = await app.run("line", QUESTION)
+        _, first, second = await app.ledger.calls(result.run_id)
+    assert first.provider_name == "capped"
+    assert (first.waited_ns, second.waited_ns >= 50 * 10**9) == (None, True)
 
 
 @pytest.mark.parametrize("name", ["threaded", "remembering", "side_by_side"])

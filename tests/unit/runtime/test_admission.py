@@ -7,7 +7,7 @@ import pytest
 from benchmarks.limited_model import LimitedModel
 from engine.app import App
 from engine.definition.policies import Breaker, Budget, Retry
-from engine.errors import Overloaded
+from engine.errors import ConfigurationError, Overloaded
 from engine.models.roles import Model
 from engine.nodes.call_tool import CallTool
 from engine.nodes.generate import Generate
@@ -54,6 +54,28 @@ def limited(**fields: object) -> LimitedModel:
 
 def now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def test_a_limit_that_is_for_nobody_is_refused_by_name():
+    def check(name: str) -> None:
+        models = {"large": Model(ScriptedModel(script=["x"]), price=FREE)}
+        App(workflows=[line(("draft", draft()))], models=models, limits={name: RateLimit(concurrency=1)}).check_limits()
+
+    for name in ("engine", "engine:scripted", "the tool 'open_ticket'"):
+        check(name)
+    with pytest.raises(ConfigurationError, match="limits names 'openia', which no model is; the names are 'engine'"):
+        check("openia")
+
+
+def test_a_call_says_how_long_it_waited_for_room():
+    async def load() -> list[int | None]:
+        chat = limited(requests_per_minute=60)
+        async with app_with({"benchmarks": RateLimit(concurrency=1)}, Model(chat, price=FREE), draft()) as app:
+            await run_all(app, 3)
+            calls = [call for run in await app.ledger.runs() for call in await app.ledger.calls(run.run_id)]
+            return sorted((call.waited_ns or 0) // 10**9 for call in calls)
+
+    assert virtually(load()) == [0, 2, 4]
 
 
 @pytest.mark.parametrize(("tokens", "possible"), [(10_000, 60), (3_200, 20)], ids=["requests", "tokens"])

@@ -106,6 +106,31 @@ def test_an_attempt_that_began_before_the_change_says_nothing():
     assert guard.state == "closed"
 
 
+async def test_every_change_of_a_breaker_is_an_event_of_the_run_that_brought_it_about():
+    clock = StillClock()
+    node = Generate(
+        model="large",
+        prompt="{question}",
+        into="answer",
+        max_tokens=50,
+        retry=Retry(attempts=1),
+        breaker=Breaker(failures=1),
+    )
+    model = Model(ScriptedModel(script=[Overloaded("busy"), "x"]), price=Price(input="1", output="1"))
+    async with app_for(line(("draft", node)), clock=clock, large=model) as app:
+        for _ in range(2):
+            await app.run("line", {"question": "q"})
+            clock.advance(31)
+        runs = reversed(await app.ledger.runs())
+        told = [event for run in runs for event in await app.ledger.events(run.run_id)]
+        changes = [await app.ledger.value(event.data_payload) for event in told]
+    assert [(event.name, change["state"]) for event, change in zip(told, changes, strict=True)] == [
+        ("breaker_changed", "open"),
+        ("breaker_changed", "closed"),
+    ]
+    assert changes[0]["reason"] == "failed 1 times in a row"
+
+
 async def test_an_open_breaker_costs_nothing_and_leads_to_the_backup():
     broken = ScriptedModel(script=[ConnectionError("down")], model_name="broken")
     backup = ScriptedModel(script=["from the backup"], model_name="backup")

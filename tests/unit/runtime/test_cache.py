@@ -44,6 +44,49 @@ async def test_the_same_inputs_are_answered_without_a_call_until_their_time_is_o
         assert await answer(app) == "two"
 
 
+VERSIONS = {"docs": "1"}
+
+
+def version_of(question: str) -> str:
+    """Say which version of the docs there is."""
+    return VERSIONS["docs"] if question else "none"
+
+
+async def async_version(route: str) -> str:
+    """Say the same, and wait for it."""
+    return VERSIONS["docs"] + route
+
+
+@pytest.mark.parametrize("version", [version_of, async_version])
+async def test_what_was_made_under_another_version_is_not_used(version):
+    model = ScriptedModel(script=["one", "two"])
+    async with app_for(line(("draft", draft(cache=Cache(ttl=60, version=version)))), large=model) as app:
+        assert [await answer(app), await answer(app)] == ["one", "one"]
+        VERSIONS["docs"] += "x"
+        assert await answer(app) == "two"
+
+
+def no_version(question: str) -> str:
+    """Raise."""
+    raise OSError("the index is gone")
+
+
+async def test_a_version_that_cannot_be_told_fails_the_step_and_says_whose_it_is():
+    async with app_for(line(("draft", draft(cache=Cache(version=no_version)))), large=scripted("one")) as app:
+        result = await app.run("line", {"question": "q"})
+        assert "the version of the cache of 'draft' raised OSError: the index is gone" in str(result.error)
+
+
+def test_a_version_goes_by_fields_that_there_are():
+    with pytest.raises(DefinitionError, match="the version of the cache of 'draft' goes by 'colour'"):
+        line(("draft", draft(cache=Cache(version=by_colour))))
+
+
+def by_colour(colour: str) -> str:
+    """Say it."""
+    return colour
+
+
 async def test_an_answer_whose_time_is_over_stands_in_where_the_node_fails_and_says_so():
     clock, model = StillClock(), ScriptedModel(script=["one", Overloaded("down")])
     async with app_for(line(("draft", draft(cache=Cache(ttl=60, stale=600)))), clock=clock, large=model) as app:
