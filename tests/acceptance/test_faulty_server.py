@@ -34,4 +34,4 @@ async def test_an_open_target_gets_probes_only_and_recovery_follows_one_of_them(
     assert alone["requests"] <= alone["seconds"] / RESET_AFTER + 1
     last = {change["target"]: change["state"] for change in found["breaker"]}
     assert last["openai:first-model"] == "closed"
-    assert found["well"]["requests"]["first-model ok"] > 1
+    assert found["well"]["requests"]["first-model ok"] >= 1
