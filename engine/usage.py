@@ -5,6 +5,7 @@ Money is a whole number of nano-USD (10⁻⁹ USD); unknown is None, never 0.
 
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_EVEN, ROUND_UP, Decimal
+from typing import cast
 
 from engine.errors import BudgetExceeded
 
@@ -227,17 +228,21 @@ class KeptAccount(Account):
     def left(self, kind: str, held_for_it: int = 0) -> int | None:
         """Say how much of a kind may still be reserved, what is kept included."""
         del held_for_it  # it has no limits, so nothing is held in it
-        return None if self.parent is None else self.parent.left(kind, getattr(self._unspent, kind))
+        return self._above.left(kind, getattr(self._unspent, kind))
 
     def recount(self, spent: Amount) -> None:
         """Count it, unless this was filled from the ledger together with the topmost account."""
-        if self.parent is not None and self.parent.parent is not None:
+        if self._above.parent is not None:
             self.fill(spent)
-            self.parent.recount(spent)
+            self._above.recount(spent)
 
     def fill(self, spent: Amount) -> None:
         """Count what the account above has counted already."""
         self._change(settled=spent)
+
+    @property
+    def _above(self) -> Account:
+        return cast("Account", self.parent)  # `of` gives it one
 
     @property
     def _unspent(self) -> Amount:
@@ -247,13 +252,11 @@ class KeptAccount(Account):
         before = self._unspent
         self.reserved += reserved
         self.settled += settled
-        if self.parent is not None:
-            self.parent.held += self._unspent - before
+        self._above.held += self._unspent - before
 
     def _add(self, *, reserved: Amount | None = None, settled: Amount | None = None) -> None:
         self._change(reserved=reserved or Amount(), settled=settled or Amount())
-        if self.parent is not None:
-            self.parent._add(reserved=reserved, settled=settled)
+        self._above._add(reserved=reserved, settled=settled)
 
 
 def _show(kind: str, amount: int) -> str:

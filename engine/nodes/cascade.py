@@ -31,16 +31,21 @@ async def climb(cascade: Cascade, ask: Ask, inputs: Mapping[str, Any], ctx: Step
     What is turned down behind the node is asked of the role after the one that said it.
     """
     first, last = ctx.kept.get(_NEXT, 0), len(cascade.roles) - 1
-    for place in range(first, last + 1):
-        ctx.kept[_NEXT] = min(place + 1, last)
-        purpose = None if place == first else ESCALATION
+    for place in range(first, last):
+        ctx.kept[_NEXT] = place + 1
         try:
-            update, reply = await ask(cascade.roles[place], stream=place == last, purpose=purpose)
+            update, reply = await ask(cascade.roles[place], stream=False, purpose=_purpose(place, first))
         except RunError as error:
-            if place == last or not error.recoverable:
+            if not error.recoverable:
                 raise
             continue
-        if place == last or not await cascade.doubts(inputs, update, ctx):
+        if not await cascade.doubts(inputs, update, ctx):
             ctx.routed(cascade.roles[first : place + 1], among=cascade.roles, usage=reply.usage)
             return update
-    raise AssertionError("a cascade has a last role")
+    update, reply = await ask(cascade.roles[last], stream=True, purpose=_purpose(last, first))
+    ctx.routed(cascade.roles[first:], among=cascade.roles, usage=reply.usage)
+    return update
+
+
+def _purpose(place: int, first: int) -> str | None:
+    return None if place == first else ESCALATION

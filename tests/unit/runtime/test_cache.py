@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine import App, Budget, Cache, CallTool, DefinitionError, Model, Price, Retry
 from engine.definition.guardrail import Action
-from engine.errors import Overloaded
+from engine.errors import Overloaded, ToolFailed
 from engine.nodes.generate import Generate
 from engine.reports.cache import caches
 from engine.runtime.middleware.cache import Kept, StepCache
@@ -68,13 +68,20 @@ async def test_what_was_made_under_another_version_is_not_used(version):
 
 def no_version(question: str) -> str:
     """Raise."""
-    raise OSError("the index is gone")
+    raise OSError("the index is gone") if question == "q" else ToolFailed("there is no such collection")
 
 
-async def test_a_version_that_cannot_be_told_fails_the_step_and_says_whose_it_is():
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("q", "the version of the cache of 'draft' raised OSError: the index is gone"),
+        ("other", "there is no such collection"),
+    ],
+)
+async def test_a_version_that_cannot_be_told_fails_the_step_and_says_why(question, said):
     async with app_for(line(("draft", draft(cache=Cache(version=no_version)))), large=scripted("one")) as app:
-        result = await app.run("line", {"question": "q"})
-        assert "the version of the cache of 'draft' raised OSError: the index is gone" in str(result.error)
+        result = await app.run("line", {"question": question})
+        assert said in str(result.error)
 
 
 def test_a_version_goes_by_fields_that_there_are():

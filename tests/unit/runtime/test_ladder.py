@@ -130,5 +130,5 @@ def test_a_ladder_that_cannot_hold_is_refused_when_it_is_built(fields, said):
 
 
 def test_time_is_not_part_of_a_visits_budget():
-    with pytest.raises(DefinitionError, match="the budget of 'draft' has seconds, a ladder or a warning"):
+    with pytest.raises(DefinitionError, match="the budget of 'draft' has seconds, a ladder, a warning or shares"):
         line(("draft", ask(budget=Budget(seconds=5))))

@@ -8,6 +8,7 @@ from engine import (
     END,
     START,
     Agent,
+    Budget,
     Cascade,
     Chain,
     DefinitionError,
@@ -120,6 +121,19 @@ async def test_only_the_last_model_of_a_cascade_is_heard_while_it_writes():
     async with app_for(line(("draft", draft(LONG_FIRST_SMALL))), small=scripted("short"), large=dear("a b c")) as app:
         await app.run("line", {"question": "q"}, listener=lambda event: heard.append(getattr(event, "text", "")))
     assert "".join(heard) == "a b c"
+
+
+async def test_a_budget_that_is_used_up_is_no_reason_to_climb():
+    workflow = line(("draft", draft(LONG_FIRST_SMALL)), budget=Budget(tokens=5))
+    result, step, calls = await ask(workflow, scripted("short"), dear("big"))
+    assert (result.status, step.routed, calls) == ("budget_exceeded", None, [])
+
+
+@pytest.mark.parametrize("tells_usage", [True, False])
+async def test_what_was_saved_is_not_known_where_a_price_or_the_usage_is_not(tells_usage):
+    small = Model(ScriptedModel(script=["a b c"], input_tokens=3 if tells_usage else None))
+    _, step, _ = await ask(line(("draft", draft(LONG_FIRST_SMALL))), small, dear("big"))
+    assert (step.routed, step.saved_nano_usd) == ("small", None)
 
 
 async def test_an_agent_asks_the_model_of_a_switch_in_every_round():
