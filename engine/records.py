@@ -242,6 +242,7 @@ class CallRecord:
         resolution: how an unknown action was settled: by its probe, or by a person (done, retry).
         purpose: what it was made for: answer, reask after an answer was turned down, escalation to a larger model,
             hedge beside an attempt that took long, or what its node says, as summary.
+        price_terms: what the catalogue's price goes by besides the model, as in "service_tier=flex".
         waited_ns: how long it waited for room in rate limits; not part of its duration.
     """
 
@@ -292,6 +293,7 @@ class CallRecord:
     end_seq: int | None = None
     purpose: str | None = None
     waited_ns: int | None = None
+    price_terms: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What asking a model can cost at the most, and what it did cost: the role's own price first, else the catalogue."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -28,14 +28,20 @@ class Priced(Protocol):
         """A price that wins over the catalogue's."""
         ...
 
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """What the catalogue's price goes by besides."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
-class PricedModel:
+class UnboundModel:
     """A model of which no more is known than its price."""
 
     provider: str
     name: str
     price: Price | None
+    terms: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Charges:
     def dearest(self, model: Priced, read: int, written: int, at: datetime) -> int | None:
         """Give the most nano-USD that a request of so many tokens can cost; None if no price is known."""
         if model.price is None:
-            return self.catalogue.upper_bound(model.provider, model.name, read, written, at)
+            return self.catalogue.upper_bound(model.provider, model.name, read, written, at, model.terms)
         plain = Usage(input_tokens=read, output_tokens=written)
         cached = Usage(input_tokens=read, cache_write_tokens=read, output_tokens=written)
         return max(model.price.cost(plain), model.price.cost(cached))
@@ -56,7 +62,7 @@ class Charges:
         """Give nano-USD (None if unknown), where the price is from, and the catalogue's id."""
         if model.price is not None:
             return model.price.cost(usage), "override", None
-        priced = self.catalogue.price(model.provider, model.name, usage, at)
+        priced = self.catalogue.price(model.provider, model.name, usage, at, model.terms)
         return priced.nano_usd, priced.source, priced.catalogue_id
 
     def worst_case(self, model: Priced, calls: CallBound, at: datetime) -> int | None:

@@ -45,6 +45,7 @@ _PROVIDERS = {alias: name for name, aliases in _NAMES.items() for alias in alias
 _READ = ("input_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_5m_mtok", "cache_write_1h_mtok")
 _WRITTEN = ("output_mtok", "output_reasoning_mtok")
 _NANO_PER_TOKEN = 1000  # from USD per million tokens
+NO_TERMS: Mapping[str, str] = {}
 _LONGEST_CALL = timedelta(days=1)  # within which a price may change before the call is charged
 
 
@@ -86,8 +87,9 @@ class _Rates:
 class PriceCatalogue:
     """Prices of models at a time.
 
-    Prices are those of plain text requests at the standard service level; batch discounts, surcharges for priority
-    and region, audio, and paid server-side tools are not in a Usage, so they are not priced.
+    Prices are those of plain text requests; surcharges for regions, audio, and paid server-side tools are not in a
+    Usage, so they are not priced. `terms` are what a price goes by besides: {"service_tier": "flex"} or "priority",
+    {"processing": "batch"}. A model without a price of its own for them has its standard price.
 
     Args:
         overrides: prices by "provider:model" that go before all others.
@@ -103,7 +105,7 @@ class PriceCatalogue:
         for own in self._dated.values():
             own.sort(key=itemgetter(0))  # stable: of two with the same time the later one comes last
         self._models: dict[tuple[str, str], tuple[Provider, ModelInfo] | None] = {}
-        self._rates: dict[tuple[str, str, date], _Rates] = {}
+        self._rates: dict[tuple[str, str, date, str], _Rates] = {}
 
     @cached_property
     def catalogue_id(self) -> str:
@@ -115,7 +117,9 @@ class PriceCatalogue:
             digest.update(repr(sorted(self._dated.items())).encode())
         return f"genai-prices-{package.version}-{digest.hexdigest()[:8]}"
 
-    def price(self, provider: str, model: str, usage: Usage, at: datetime) -> Priced:
+    def price(
+        self, provider: str, model: str, usage: Usage, at: datetime, terms: Mapping[str, str] = NO_TERMS
+    ) -> Priced:
         """Price a usage at the time of the request.
 
         Args:
@@ -123,6 +127,7 @@ class PriceCatalogue:
             model: as it was asked for, or better as the response names it.
             usage: all tokens of the request; cached tokens are part of the input.
             at: when the request was made; naive times are UTC.
+            terms: what the price goes by besides.
 
         Returns:
             The cost in nano-USD, rounded up; unknown for a model, or a local provider, without a price.
@@ -134,13 +139,21 @@ class PriceCatalogue:
         if dated is not None:
             return Priced(dated.cost(usage), "database", self.catalogue_id)
         found = self._find(provider, model)
-        if found is None or not _sells_text(found[1].get_prices(at)):
+        if found is None or not _sells_text(found[1].get_prices(at, terms)):
             return Priced(None, "unknown", self.catalogue_id)
         seller, info = found
-        calculated = info.calc_price(_as_theirs(usage), seller, genai_request_timestamp=at)
+        calculated = info.calc_price(_as_theirs(usage), seller, genai_request_timestamp=at, price_context=terms)
         return Priced(to_nano_usd(calculated.total_price, rounding=ROUND_UP), "catalogue", self.catalogue_id)
 
-    def upper_bound(self, provider: str, model: str, input_tokens: int, output_tokens: int, at: datetime) -> int | None:
+    def upper_bound(
+        self,
+        provider: str,
+        model: str,
+        input_tokens: int,
+        output_tokens: int,
+        at: datetime,
+        terms: Mapping[str, str] = NO_TERMS,
+    ) -> int | None:
         """Bound the cost of a request in nano-USD, rounded up; None if no price is known.
 
         Every input token may be written to a cache at the dearest kind, every output token may be reasoning, each
@@ -153,7 +166,7 @@ class PriceCatalogue:
         coming = self._until(provider, model, at + _LONGEST_CALL)[max(past - 1, 0) :]
         bounds = [_dearest_of(price, input_tokens, output_tokens) for _, price in coming]
         if not past:
-            rates = self._rates_on(provider, model, at)
+            rates = self._rates_on(provider, model, at, terms)
             if rates is None:
                 return None
             bounds.append(rates.dearest(input_tokens, output_tokens))
@@ -178,20 +191,21 @@ class PriceCatalogue:
             return None, "unknown"
         return _plain(price), "catalogue"
 
-    def _rates_on(self, provider: str, model: str, at: datetime) -> _Rates | None:
+    def _rates_on(self, provider: str, model: str, at: datetime, terms: Mapping[str, str]) -> _Rates | None:
         day = (at if at.tzinfo is None else at.astimezone(UTC)).date()
-        known = self._rates.get((provider, model, day))
+        key = provider, model, day, terms_as_text(terms)
+        known = self._rates.get(key)
         if known is not None:
             return known
         found = self._find(provider, model)
         if found is None:
             return None
         midnight = datetime.combine(day, time(), UTC)
-        prices = [found[1].get_prices(midnight + timedelta(minutes=30 * step)) for step in range(49)]
+        prices = [found[1].get_prices(midnight + timedelta(minutes=30 * step), terms) for step in range(49)]
         if not any(_sells_text(price) for price in prices):
             return None
         rates = _rates(prices)
-        self._rates[provider, model, day] = rates
+        self._rates[key] = rates
         return rates
 
     def _in_force(self, provider: str, model: str, at: datetime) -> Price | None:
@@ -215,6 +229,16 @@ def catalogue_provider(name: str) -> str:
     """Give the catalogue's name of a provider that goes by several."""
     given = name.strip().lower()
     return _PROVIDERS.get(given.replace("-", "_"), given)
+
+
+def terms_as_text(terms: Mapping[str, str]) -> str:
+    """Write terms as the ledger keeps them: `processing=batch, service_tier=flex`."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(terms.items()))
+
+
+def terms_of_text(text: str | None) -> Mapping[str, str]:
+    """Read terms as the ledger keeps them."""
+    return dict(one.split("=", 1) for one in text.split(", ")) if text else NO_TERMS
 
 
 def as_price(record: PriceRecord) -> Price:

@@ -34,6 +34,8 @@ class Model:
         params: further parameters of the client, as in {"temperature": 0}.
         base_url: the address of an OpenAI-compatible server.
         structured: how an object is asked for; by tool call unless the model cannot.
+        terms: what the catalogue's price goes by besides, as in {"processing": "batch"}; the `service_tier` of the
+            client counts by itself.
     """
 
     model: "str | BaseChatModel"
@@ -42,6 +44,7 @@ class Model:
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     base_url: str | None = None
     structured: Structured | None = None
+    terms: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,7 @@ class BoundModel:
     max_tokens_name: str = "max_tokens"
     says_why_it_ended: bool = False
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    terms: Mapping[str, str] = field(default_factory=dict[str, str])
     connections: Any = None
 
     async def close(self) -> None:
@@ -142,8 +146,14 @@ def _bind_string(role: str, model: Model, spec: str) -> BoundModel:
         max_tokens_name=max_tokens_name,
         says_why_it_ended=True,
         params=dict(model.params),
+        terms=_terms(model, chat),
         connections=connections,
     )
+
+
+def _terms(model: Model, chat: BaseChatModel) -> dict[str, str]:
+    tier = getattr(chat, "service_tier", None)
+    return {**({"service_tier": tier} if isinstance(tier, str) else {}), **model.terms}
 
 
 def _own_connections(provider: str, options: dict[str, Any]) -> Any:
@@ -183,4 +193,5 @@ def _bind_client(model: Model) -> BoundModel:
         max_tokens_name=_CLIENTS[provider][4] if provider else "max_tokens",
         says_why_it_ended=provider is not None,
         params=dict(model.params),
+        terms=_terms(model, chat),
     )

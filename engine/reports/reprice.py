@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from engine.models.prices import PriceCatalogue
+from engine.models.prices import PriceCatalogue, terms_of_text
 from engine.price_records import CallCostRecord
 from engine.reports.dimensions import Costs, model_name
 from engine.store.ledger import SqlLedger
@@ -82,6 +82,7 @@ def _query(since: datetime | None, model: str | None) -> Any:
             calls.c.usage_reasoning_output_tokens,
             calls.c.cost_nano_usd,
             calls.c.cost_source,
+            calls.c.price_terms,
             now.nano_usd.label("old_nano_usd"),
         )
         .select_from(joined)
@@ -103,7 +104,9 @@ def _priced(row: Any, catalogue: PriceCatalogue) -> CallCostRecord:
         output_tokens=row.usage_output_tokens or 0,
         reasoning_tokens=row.usage_reasoning_output_tokens or 0,
     )
-    priced = catalogue.price(row.provider_name or "", row.request_model, usage, row.started_at)
+    priced = catalogue.price(
+        row.provider_name or "", row.request_model, usage, row.started_at, terms_of_text(row.price_terms)
+    )
     made.cost_nano_usd, made.cost_source = priced.nano_usd, priced.source
     return made
 

@@ -200,6 +200,15 @@ async def test_pricing_anew_writes_a_version_and_leaves_what_was_recorded(ledger
     assert await costs(ledger, "model", cost_version=1) == {"m": 8, "n": None}
 
 
+async def test_past_calls_are_priced_anew_by_the_terms_that_they_were_made_under(ledger):
+    usage = {"usage_input_tokens": 10**6, "usage_output_tokens": 0, "provider_name": "openai"}
+    names = {"request_model": "gpt-5-mini", "cost_source": "catalogue", "started_at": NOW.replace(month=11, day=1)}
+    flex = call(1, 1, price_terms="service_tier=flex", **names, **usage)
+    await ledger.commit([run(1), flex, call(1, 2, **names, **usage)])
+    found = await price_anew(ledger, PriceCatalogue())
+    assert [cost.cost_nano_usd for cost in found.costs] == [USD // 8, USD // 4]
+
+
 async def test_a_version_takes_over_what_it_does_not_price_from_those_before(ledger):
     await ledger.commit([run(1), call(1, 1), call(1, 2, request_model="n")])
     empty = CostVersionRecord(version=0, created_at=NOW, price_catalogue_id="new", calls=1)

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from pydantic_core import to_jsonable_python
 
 from engine.errors import BudgetExceeded, EngineError, NodeFailed
-from engine.models.charges import PricedModel
+from engine.models.charges import UnboundModel
 from engine.models.roles import provider_name
 from engine.models.tokens import bound_messages
 from engine.payloads import Shared, digest
@@ -61,8 +61,8 @@ class ModelInside:
         return self.name
 
     @property
-    def _priced(self) -> PricedModel:
-        return PricedModel(self.provider, self.model, self.price)
+    def _priced(self) -> UnboundModel:
+        return UnboundModel(self.provider, self.model, self.price)
 
     def bound(self, call: Call, account: Account) -> Amount:
         """Bound the input, and add the longest answer.

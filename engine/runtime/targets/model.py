@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from engine.definition.node import Reply
 from engine.errors import BadRequest, ContentFiltered, ContextTooLong, MalformedOutput
 from engine.models.charges import Charges
+from engine.models.prices import terms_as_text
 from engine.models.roles import BoundModel
 from engine.models.tokens import bound_messages
 from engine.records import CallRecord
@@ -109,6 +110,7 @@ class ModelTarget:
         """Say which model, with which limits and which prompt."""
         record.provider_name, record.request_model = self.model.provider, self.model.name
         record.request_max_tokens = call.max_tokens
+        record.price_terms = terms_as_text(self.model.terms) or None
         record.prompt_name, record.prompt_version = call.details["prompt_name"], call.details["prompt_version"]
 
     def cost(self, call: Call, usage: Usage) -> tuple[int | None, str, str | None]:

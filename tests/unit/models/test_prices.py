@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.models.prices import PriceCatalogue
+from engine.models.prices import PriceCatalogue, terms_as_text, terms_of_text
 from engine.usage import Price, Usage
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
@@ -105,6 +105,25 @@ def test_a_price_step_counts_for_all_tokens_once_it_is_reached() -> None:
     bound = CATALOGUE.upper_bound("google", "gemini-2.5-pro", 201_000, 0, AT)
     assert bound is not None
     assert bound >= 201_000 * 2500
+
+
+@pytest.mark.parametrize(
+    ("terms", "factor"),
+    [
+        ({"service_tier": "flex"}, 0.5),
+        ({"processing": "batch"}, 0.5),
+        ({"service_tier": "priority"}, 1.8),
+        ({"a": "b"}, 1),
+    ],
+)
+def test_terms_have_a_price_of_their_own_and_a_bound_that_holds(terms: dict[str, str], factor: float) -> None:
+    asked, at = ("openai", "gpt-5-mini"), datetime(2026, 11, 1, tzinfo=UTC)
+    plain = CATALOGUE.price(*asked, THOUSAND, at).nano_usd or 0
+    own = CATALOGUE.price(*asked, THOUSAND, at, terms).nano_usd
+    assert own == plain * factor
+    assert CATALOGUE.upper_bound(*asked, 1000, 100, at, terms) == own
+    assert terms_of_text(terms_as_text(terms)) == terms
+    assert terms_of_text(None) == {}
 
 
 MODELS = [

@@ -23,6 +23,18 @@ def test_a_string_makes_the_vendors_client_without_its_own_retries(monkeypatch):
     assert bound.says_why_it_ended
 
 
+def test_the_service_tier_of_a_client_is_what_its_price_goes_by(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    (flex,) = bind("large", Model("openai:gpt-5-mini", params={"service_tier": "flex"}))
+    (same,) = bind("large", flex.chat)
+    (batch,) = bind("large", Model("openai:gpt-5-mini", terms={"processing": "batch"}))
+    assert (flex.terms, same.terms, batch.terms) == (
+        {"service_tier": "flex"},
+        {"service_tier": "flex"},
+        {"processing": "batch"},
+    )
+
+
 def test_backups_stand_behind_the_first():
     bound = bind(
         "large", Model(ScriptedModel(script=["a"]), backup=Model("embedded", backup=ScriptedModel(script=["b"])))
