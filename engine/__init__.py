@@ -7,7 +7,7 @@ from engine.definition.edges import END, START, Branch, Chain, Parallel
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
 from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
-from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry, Rung
+from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry, Rung, Similar
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.spend_limit import SpendLimit
@@ -126,6 +126,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Rung",
+    "Similar",
     "Span",
     "SpendLimit",
     "Stage",

@@ -138,6 +138,12 @@ class Ledger(Protocol):
         """Give what is kept under a key, unless its time is over."""
         ...
 
+    async def nearest_cache_entry(
+        self, group: str, vector: str, at_least: float, now: datetime
+    ) -> tuple[CacheEntryRecord, float] | None:
+        """Give what was made for the text of a group that is most alike, and how alike it is, if that is enough."""
+        ...
+
     async def workers_alive(self) -> int:
         """Count the processes that live and run runs on this ledger, or are there to."""
         ...

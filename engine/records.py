@@ -106,6 +106,8 @@ class CacheEntryRecord:
         cache_key: the sha256 of all that it depends on: the node with its code and prompt, models, tenant, inputs.
         saved_nano_usd: what making it was charged.
         made_by_run_id: the run that made it.
+        group_key: the same without the text that may differ, where texts that are nearly the same count as one.
+        vector: the direction of that text, float32 in base64.
     """
 
     cache_key: str
@@ -118,6 +120,8 @@ class CacheEntryRecord:
     made_by_run_id: str
     created_at: datetime
     expires_at: datetime
+    group_key: str | None = None
+    vector: str | None = None
 
 
 @dataclass(slots=True)

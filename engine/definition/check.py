@@ -73,15 +73,17 @@ def _fields(workflow: Shape) -> Iterable[str]:
                 yield (f"{name!r} writes {show(kind)} into {written!r}, which holds {show(fields[written].annotation)}")
         if node.cache is not None and not node.may_be_cached:
             yield f"{name!r} has a cache, and a {type(node).__name__} cannot: give one to the nodes inside it"
-        yield from _cache_version(name, node, workflow)
+        yield from _cache_faults(name, node, workflow)
         for fault in node.faults(workflow.state):
             yield f"{name!r}: {fault}"
 
 
-def _cache_version(name: str, node: Node, workflow: Shape) -> Iterable[str]:
-    if node.cache is None or node.cache.version is None:
+def _cache_faults(name: str, node: Node, workflow: Shape) -> Iterable[str]:
+    if node.cache is None:
         return
-    for read in signature_of(node.cache.version.load()).types:
+    if node.cache.similar is not None and node.cache.similar.field not in node.reads:
+        yield f"the cache of {name!r} compares {node.cache.similar.field!r}, which the node does not read"
+    for read in () if node.cache.version is None else signature_of(node.cache.version.load()).types:
         if read not in fields_of(workflow.state):
             yield f"the version of the cache of {name!r} goes by {read!r}, {no_field(workflow.state)}"
 

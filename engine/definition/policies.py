@@ -27,6 +27,11 @@ def dollars(usd: Decimal | str | None) -> Decimal | None:
     return amount
 
 
+def dollars_or_nothing(usd: Decimal | str | None) -> Decimal | None:
+    """Read dollars exactly, where nothing may be charged too."""
+    return Decimal(0) if usd is not None and str(usd).strip("0.") == "" else dollars(usd)
+
+
 class Retry(Frozen):
     """How often a failed call is tried again, and how long is waited in between."""
 
@@ -76,6 +81,19 @@ class Breaker(Frozen):
     """Seconds until one probe is let through."""
 
 
+class Similar(Frozen):
+    """When what was made for one text may be given for another that says nearly the same."""
+
+    field: str
+    """The field whose text may differ; all else that the node reads is the same."""
+    embeddings: Code
+    """The import path of a LangChain Embeddings."""
+    at_least: float = Field(default=0.95, gt=0, le=1)
+    """The cosine of two texts from which on they count as the same."""
+    price: Annotated[Decimal | str | None, AfterValidator(dollars_or_nothing)] = None
+    """USD per million tokens, where the catalogue does not know the embedding model; "0" for one that runs here."""
+
+
 class Cache(Frozen):
     """How long what a node wrote may be used again, by every process, for the same inputs and the same tenant."""
 
@@ -83,6 +101,8 @@ class Cache(Frozen):
     """Seconds that an entry lives."""
     shared: bool = False
     """Whether what was made for one tenant may be given to another."""
+    similar: Similar | None = None
+    """Whether a text that is nearly the same may be answered with what was made for another; never if not given."""
     version: Code | None = None
     """A function of fields that gives what an answer depends on besides what the node reads, as the version of an
     index; what was made under another is not used."""

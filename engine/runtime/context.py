@@ -13,6 +13,7 @@ from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
+from engine.definition.policies import Similar
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
@@ -20,12 +21,13 @@ from engine.errors import ContextTooLong
 from engine.payloads import Shared, digest
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
-from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
+from engine.runtime.history import EMBEDDINGS_CALL, MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.middleware.degrade import at_most, note, role_for
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
 from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
+from engine.runtime.targets.embeddings import EmbeddingsTarget
 from engine.runtime.targets.model import ModelRequest, said
 from engine.runtime.targets.retriever import RetrieverTarget
 from engine.runtime.targets.runnable import RunnableTarget
@@ -39,6 +41,38 @@ async def _send(call: Call) -> Answer:
 
 
 _make: CallNext = compose(CALL_STACK, _send)
+
+
+async def embed(step: Step, policy: Similar, text: str) -> str:
+    """Ask an embedding model for the vector of a text, as a call of a step."""
+    target = EmbeddingsTarget(policy, policy.embeddings.load())
+    request = {"embeddings": str(policy.embeddings), "input": text}
+    details = {"effect": "read", "purpose": "cache"}
+    return (await _call(step, [target], EMBEDDINGS_CALL, str(policy.embeddings), request, text, details=details)).value
+
+
+async def _call(
+    step: Step,
+    targets: Sequence[Target],
+    operation: str,
+    role: str,
+    request: Any,
+    payload: Any,
+    **more: Any,
+) -> Answer:
+    step.calls += 1
+    call = Call(
+        step=step,
+        targets=targets,
+        operation=operation,
+        role=role,
+        request=request,
+        request_hash=digest(request),
+        payload=payload,
+        ordinal=step.calls,
+        **more,
+    )
+    return await _make(call)
 
 
 class Context:
@@ -98,7 +132,8 @@ class Context:
         targets = step.run.targets_of(role_for(step, role))
         if skip_first and not (targets := targets[1:]):
             raise ContextTooLong(f"the request is too long for the model of {role!r}, and no other stands behind it")
-        answer = await self._call(
+        answer = await _call(
+            step,
             targets,
             MODEL_CALL,
             role,
@@ -111,7 +146,7 @@ class Context:
                 max_input_tokens=max_input_tokens,
             ),
             asked_tokens=at_most(step, "max_tokens", max_tokens),
-            leaving_another=leaving_another,
+            leaves_another=leaving_another,
             details={
                 "prompt_name": prompt.name if prompt else None,
                 "prompt_version": prompt.version if prompt else None,
@@ -149,7 +184,8 @@ class Context:
         signature = targets[0].signature
         checked = signature.check(arguments)
         plain = as_json(checked, f"the arguments of the tool {signature.name!r}")
-        answer = await self._call(
+        answer = await _call(
+            self._step,
             targets,
             TOOL_CALL,
             signature.name,
@@ -182,7 +218,7 @@ class Context:
         )
         details = {"effect": effect, IDEMPOTENCY_KEY: idempotency_key(self.run_id, path, plain)}
         request = {"runnable": path, "input": plain}
-        answer = await self._call([target], RUNNABLE_CALL, path, request, plain, details=details)
+        answer = await _call(self._step, [target], RUNNABLE_CALL, path, request, plain, details=details)
         return answer.value
 
     async def retrieve(
@@ -193,7 +229,7 @@ class Context:
         request = {"query": query, "top_k": top_k, "arguments": dict(arguments or {})}
         target = RetrieverTarget(by_path(path), path)
         asked = request | {"top_k": at_most(self._step, "top_k", top_k)}
-        answer = await self._call([target], RETRIEVER_CALL, path, {"retriever": path, **request}, asked)
+        answer = await _call(self._step, [target], RETRIEVER_CALL, path, {"retriever": path, **request}, asked)
         return answer.value
 
     async def visit(
@@ -234,31 +270,3 @@ class Context:
         """Draw a number from 0 to 1; the same when the step runs again."""
         self._step.draws += 1
         return Random(f"{self._step.record.step_id}:{self._step.draws}").random()  # noqa: S311 - chance, not a secret
-
-    async def _call(
-        self,
-        targets: Sequence[Target],
-        operation: str,
-        role: str,
-        request: Any,
-        payload: Any,
-        *,
-        asked_tokens: int = 0,
-        leaving_another: bool = False,
-        details: dict[str, Any] | None = None,
-    ) -> Answer:
-        self._step.calls += 1
-        call = Call(
-            step=self._step,
-            targets=targets,
-            operation=operation,
-            role=role,
-            request=request,
-            request_hash=digest(request),
-            payload=payload,
-            ordinal=self._step.calls,
-            asked_tokens=asked_tokens,
-            leaves_another=leaving_another,
-            details=details or {},
-        )
-        return await _make(call)

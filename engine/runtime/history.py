@@ -8,6 +8,7 @@ from engine.records import CallRecord, StepRecord
 from engine.usage import Amount
 
 MODEL_CALL, TOOL_CALL, RETRIEVER_CALL, RUNNABLE_CALL = "chat", "execute_tool", "retrieval", "invoke_workflow"
+EMBEDDINGS_CALL = "embeddings"
 """The operations of calls, as OpenTelemetry names them."""
 
 _TURNED_DOWN = frozenset({"AnswerRejected", "UpdateInvalid", "GuardrailBlocked"})

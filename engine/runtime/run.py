@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, Protocol
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
-from engine.definition.policies import Budget
+from engine.definition.policies import Budget, Similar
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
@@ -102,6 +102,7 @@ class Run:
     Attributes:
         kept: the accounts of nodes for which the budget keeps something.
         retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
+        embed: gives the vector of a text, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
@@ -130,6 +131,7 @@ class Run:
     cache: Any
     targets_of: Callable[[str], Sequence[PricedTarget]]
     charges: Charges
+    embed: "Callable[[Step, Similar, str], Awaitable[str]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
     control_flow: tuple[type[BaseException], ...] = ()

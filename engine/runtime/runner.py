@@ -23,6 +23,7 @@ from engine.records import RunRecord, RunStatus, VersionRecord
 from engine.runtime.apart import apart
 from engine.runtime.asking import next_look, withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
+from engine.runtime.context import embed
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
 from engine.runtime.events import Listener
@@ -202,6 +203,7 @@ class Runner:
             cache=self.cache,
             targets_of=self.targets_of,
             charges=self.charges,
+            embed=embed,
             walk=self._walk,
             pause=Pause,
             control_flow=(GraphBubbleUp,),

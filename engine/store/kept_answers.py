@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import itemgetter
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
@@ -10,6 +11,9 @@ from engine.records import CacheEntryRecord
 from engine.store.ended_runs import Amount
 from engine.store.hands import records_of
 from engine.store.tables import cache_entries
+from engine.vectors import likeness, unpacked
+
+_LOOKED_AT = 256  # entries of one group; comparing them takes some milliseconds of Python
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +37,18 @@ def entry(connection: Connection, key: str, now: datetime) -> CacheEntryRecord |
         CacheEntryRecord, connection.execute(select(cache_entries).where(fits)).all()
     )
     return found[0] if found else None
+
+
+def nearest(
+    connection: Connection, group: str, vector: str, at_least: float, now: datetime
+) -> tuple[CacheEntryRecord, float] | None:
+    """Give what was made for the text that is most alike, and how alike it is, among the newest of a group."""
+    fits = (cache_entries.c.group_key == group) & (cache_entries.c.expires_at > now)
+    query = select(cache_entries).where(fits).order_by(cache_entries.c.created_at.desc()).limit(_LOOKED_AT)
+    asked = unpacked(vector)
+    rows: Sequence[CacheEntryRecord] = records_of(CacheEntryRecord, connection.execute(query).all())
+    found = max(((likeness(asked, unpacked(row.vector or "")), row) for row in rows), key=itemgetter(0), default=None)
+    return None if found is None or found[0] < at_least else (found[1], found[0])
 
 
 def clear(connection: Connection, chosen: Chosen) -> int:

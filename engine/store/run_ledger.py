@@ -166,6 +166,14 @@ class RunLedger:
         """Give what is kept under a key, unless its time is over."""
         return await self._reader.read(lambda connection: kept_answers.entry(connection, key, now))
 
+    async def nearest_cache_entry(
+        self, group: str, vector: str, at_least: float, now: datetime
+    ) -> tuple[CacheEntryRecord, float] | None:
+        """Give what was made for the text of a group that is most alike, and how alike it is."""
+        return await self._reader.read(
+            lambda connection: kept_answers.nearest(connection, group, vector, at_least, now)
+        )
+
     async def allot(
         self, windows: Sequence[SpendWindow], run_id: str, needed: int, wanted: int, now: datetime
     ) -> dict[str, int] | WindowRefused:

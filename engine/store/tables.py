@@ -118,6 +118,14 @@ Index(
 )
 breakers = _table("breakers", BreakerRecord, key=("target",))
 cache_entries = _table("cache_entries", CacheEntryRecord, ("expires_at",), key=("cache_key",))
+_IS_GROUPED = text("group_key IS NOT NULL")
+Index(
+    "ix_cache_entries_group_key",
+    cache_entries.c.group_key,
+    cache_entries.c.created_at,
+    sqlite_where=_IS_GROUPED,
+    postgresql_where=_IS_GROUPED,
+)
 queue_entries = _table("queue_entries", QueueEntryRecord, key=("run_id",))
 _MAY_BE_TAKEN = text("available_at IS NOT NULL")
 Index(

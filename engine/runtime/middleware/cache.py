@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.definition.by_path import source_of
 from engine.definition.named_code import code_in
-from engine.definition.policies import Cache
+from engine.definition.policies import Cache, Similar
 from engine.definition.tool import signature_of
 from engine.errors import BudgetExceeded, EngineError, NodeFailed, RunError
 from engine.payloads import digest
@@ -32,6 +32,14 @@ class Kept:
     update: Mapping[str, Any]
     nano_usd: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an answer is kept: under a key, and in a group whose texts are compared."""
+
+    key: str
+    group: str = ""
 
 
 @dataclass(slots=True)
@@ -82,36 +90,59 @@ async def cache(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     policy, cached = step.node.cache, step.run.cache
     if policy is None:
         return await call_next(step)
-    key = await _key(step, policy, cached)
+    place = await _place(step, policy, cached)
     while True:
-        found = cached.get(key, step.run.clock.monotonic_ns())
-        if found is None and (others := cached.making.get(key)) is not None:
+        found = cached.get(place.key, step.run.clock.monotonic_ns())
+        if found is None and (others := cached.making.get(place.key)) is not None:
             await asyncio.shield(others)
             continue
-        return _used(step, found) if found is not None else await _made(step, call_next, key, policy)
+        return _used(step, found) if found is not None else await _made(step, call_next, place, policy)
 
 
-async def _made(step: Step, call_next: StepNext, key: str, policy: Cache) -> Mapping[str, Any]:
+async def _made(step: Step, call_next: StepNext, place: _Place, policy: Cache) -> Mapping[str, Any]:
     """Look in the ledger, else have the node do its work; those who wait look again, however this ends."""
-    run, cached = step.run, step.run.cache
+    run, cached, key = step.run, step.run.cache, place.key
     done = cached.making[key] = asyncio.get_running_loop().create_future()
     try:
         entry = await run.ledger.cache_entry(key, run.clock.now())
         if entry is not None:
-            kept = Kept(await run.ledger.value(entry.update_payload), entry.saved_nano_usd, entry.saved_tokens)
+            kept = await _kept(run, entry)
             left = (entry.expires_at - run.clock.now()).total_seconds()
             cached.put(key, kept, run.clock.monotonic_ns() + min(int(left * 1e9), _FRESH_NS))
             return _used(step, kept)
+        vector = await _vector(step, policy.similar)
+        if policy.similar is not None and vector is not None:
+            near = await run.ledger.nearest_cache_entry(place.group, vector, policy.similar.at_least, run.clock.now())
+            if near is not None:
+                note(step, f"similar {near[1]:.3f}")
+                return _used(step, await _kept(run, near[0]))
         update = await _or_stale(step, call_next, key, policy)
         if step.record.degraded is not None:
             return update  # others may have more to spend
         kept = Kept(update, step.spent.nano_usd, step.spent.tokens)
-        _keep(run, step, key, kept, policy)
+        _keep(run, step, place, kept, policy, vector)
         cached.put(key, kept, run.clock.monotonic_ns() + min(int(policy.ttl * 1e9), _FRESH_NS))
         return update
     finally:
         del cached.making[key]
         done.set_result(None)
+
+
+async def _kept(run: Run, entry: CacheEntryRecord) -> Kept:
+    return Kept(await run.ledger.value(entry.update_payload), entry.saved_nano_usd, entry.saved_tokens)
+
+
+async def _vector(step: Step, similar: Similar | None) -> str | None:
+    """Give the direction of the text that may differ; None where there is none, or nobody can tell just now."""
+    text = None if similar is None else step.inputs.get(similar.field)
+    if similar is None or not isinstance(text, str) or not text.strip():
+        return None
+    try:
+        return await step.run.embed(step, similar, text)
+    except RunError as error:
+        if not error.recoverable:
+            raise
+        return None
 
 
 async def _or_stale(step: Step, call_next: StepNext, key: str, policy: Cache) -> Mapping[str, Any]:
@@ -127,14 +158,13 @@ async def _or_stale(step: Step, call_next: StepNext, key: str, policy: Cache) ->
             raise
         note(step, "stale")
         step.record.error_type, step.record.error_message = type(error).__name__, str(error)
-        kept = Kept(await run.ledger.value(entry.update_payload), entry.saved_nano_usd, entry.saved_tokens)
-        return _used(step, kept)
+        return _used(step, await _kept(run, entry))
 
 
-def _keep(run: Run, step: Step, key: str, kept: Kept, policy: Cache) -> None:
+def _keep(run: Run, step: Step, place: _Place, kept: Kept, policy: Cache, vector: str | None) -> None:
     now = run.clock.now()
     entry = CacheEntryRecord(
-        cache_key=key,
+        cache_key=place.key,
         workflow=run.record.workflow,
         node_name=step.name,
         tenant=None if policy.shared else run.record.tenant,
@@ -144,6 +174,8 @@ def _keep(run: Run, step: Step, key: str, kept: Kept, policy: Cache) -> None:
         made_by_run_id=run.record.run_id,
         created_at=now,
         expires_at=now + timedelta(seconds=policy.ttl),
+        group_key=None if vector is None else place.group,
+        vector=vector,
     )
     run.write((entry,))
 
@@ -154,10 +186,15 @@ def _used(step: Step, kept: Kept) -> Mapping[str, Any]:
     return kept.update
 
 
-async def _key(step: Step, policy: Cache, cached: StepCache) -> str:
+async def _place(step: Step, policy: Cache, cached: StepCache) -> _Place:
     tenant = None if policy.shared else [step.run.record.tenant]
-    parts = [cached.node_of(step), tenant, step.inputs]
-    return digest(parts if policy.version is None else [*parts, await _version(step, policy.version.load())])
+    version = [] if policy.version is None else [await _version(step, policy.version.load())]
+    parts, inputs = [cached.node_of(step), tenant], dict(step.inputs)
+    key = digest([*parts, inputs, *version])
+    if policy.similar is None:
+        return _Place(key)
+    inputs.pop(policy.similar.field, None)
+    return _Place(key, digest([*parts, inputs, *version]))
 
 
 async def _version(step: Step, function: Any) -> Any:
