@@ -128,6 +128,15 @@ def draft(**fields: Any) -> Generate:
     )
 
 
+ONE_ANSWER = Workflow(
+    name="work",
+    state=Work,
+    budget=Budget(usd="0.001"),
+    nodes={"draft": draft()},
+    edges=[Chain(START, "draft", END)],
+)
+
+
 def side_by_side(node: Any, budget: Budget) -> Workflow:
     """Give a workflow that runs a node for every item at once."""
     return Workflow(
@@ -189,14 +198,7 @@ async def sub_workflows() -> Spent:
 async def tenant_window() -> Spent:
     """Twenty runs of one tenant at once, with four answers' worth in the window."""
     model = Counting()
-    workflow = Workflow(
-        name="work",
-        state=Work,
-        budget=Budget(usd="0.001"),
-        nodes={"draft": draft()},
-        edges=[Chain(START, "draft", END)],
-    )
-    await ours(workflow, model, runs=20, spend_limits=[SpendLimit(per="tenant", window="1d", usd="0.004")])
+    await ours(ONE_ANSWER, model, runs=20, spend_limits=[SpendLimit(per="tenant", window="1d", usd="0.004")])
     return model.tokens, LIMIT_TOKENS
 
 
@@ -265,18 +267,11 @@ def size_of(file: str) -> int:
 async def two_processes() -> Spent:
     """Two apps on one ledger, with twenty runs of one tenant each, and four answers' worth in the window."""
     model = Counting()
-    workflow = Workflow(
-        name="work",
-        state=Work,
-        budget=Budget(usd="0.001"),
-        nodes={"draft": draft()},
-        edges=[Chain(START, "draft", END)],
-    )
     with tempfile.TemporaryDirectory() as folder:
         window = [SpendLimit(per="tenant", window="1d", usd="0.004")]
         database = f"sqlite:///{folder}/runs.db"
         await asyncio.gather(
-            *(ours(workflow, model, runs=20, spend_limits=window, database=database) for _ in range(2))
+            *(ours(ONE_ANSWER, model, runs=20, spend_limits=window, database=database) for _ in range(2))
         )
     return model.tokens, LIMIT_TOKENS
 
