@@ -21,6 +21,7 @@ from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
 from engine.ports import Clock, Indexer, Taken
 from engine.records import RunRecord, RunStatus
+from engine.replays import Replays
 from engine.runtime.as_graph import as_graph
 from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
@@ -50,7 +51,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Controls):
+class App(Controls, Replays):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first

@@ -277,6 +277,10 @@ class BudgetExceeded(RunError):
     """The next call could pass a limit of the run, so it was not made."""
 
 
+class Diverged(RunError):
+    """A replay came to a request that the recorded run did not make, and may not make it."""
+
+
 class EffectUnknown(RunError):
     """Nobody knows whether an action that may happen once has happened; a person looks and says so."""
 

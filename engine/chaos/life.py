@@ -16,7 +16,8 @@ from engine.chaos.witness import Seen, Witness
 from engine.crash_points import listen
 from engine.errors import EffectUnknown, InputError, RunBusy
 from engine.records import CallRecord, RunRecord, RunStatus
-from engine.runtime.run import Answer, Call
+from engine.runtime.answer import Answer
+from engine.runtime.run import Call
 
 TENANT = "chaos"
 """Who pays for the runs of chaos, so that they can be told from others in a database that holds more."""

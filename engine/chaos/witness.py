@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.runtime.run import Answer, Call
+from engine.runtime.answer import Answer
+from engine.runtime.run import Call
 
 What = Literal["sent", "answered", "guessed"]
 

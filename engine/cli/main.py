@@ -24,6 +24,7 @@ from engine.cli import (
     prices,
     queue,
     recover,
+    replay,
     routes,
     run,
     runs,
@@ -57,6 +58,7 @@ cli.add_typer(cache.commands, name="cache")
 cli.command("workers")(queue.workers)
 cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)
+cli.command("replay")(replay.replay)
 cli.command("cancel")(recover.cancel)
 cli.command("resolve")(recover.resolve)
 cli.command("approve")(approve.approve)

@@ -23,7 +23,7 @@ async def ask(step: Step, question: Question) -> Decision:
     question_id = digest([step.record.step_id, about, step.asked[about]])[:16]
     asked = run.questions.get(question_id)
     if asked is None or asked.status == "withdrawn":
-        asked = run.questions[question_id] = _record(step, question, question_id, about)
+        asked = run.questions[question_id] = _as_recorded(step, _record(step, question, question_id, about))
         run.write((asked,))
         run.tell(question_asked, asked)
     elif asked.status == "open" and asked.deadline_at is not None and now >= asked.deadline_at:
@@ -60,6 +60,16 @@ def next_look(run: Run) -> datetime | None:
         return run.record.ended_at
     deadlines = [run.questions[asked].deadline_at for asked in run.waits_for]
     return min((at for at in deadlines if at is not None), default=None)
+
+
+def _as_recorded(step: Step, asked: QuestionRecord) -> QuestionRecord:
+    """Give a question the answer that it had in the recorded run, in a replay."""
+    tape = step.run.tape
+    before = None if tape is None else tape.question(step.key, asked.digest)
+    if before is not None and before.status not in ("open", "withdrawn"):
+        for name in ("status", "answer_payload", "reason", "answered_by", "answered_at"):
+            setattr(asked, name, getattr(before, name))
+    return asked
 
 
 async def _decision(run: Run, asked: QuestionRecord) -> Decision:

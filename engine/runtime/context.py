@@ -19,13 +19,15 @@ from engine.definition.question import Decision, Question
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
 from engine.errors import ContextTooLong
 from engine.payloads import Shared, digest
+from engine.runtime.answer import Answer
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import EMBEDDINGS_CALL, MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.middleware.degrade import at_most, note, role_for
+from engine.runtime.middleware.from_tape import answer_of
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
-from engine.runtime.run import Answer, Call, CallNext, Step, StepNext, Target
+from engine.runtime.run import Call, CallNext, Step, StepNext, Target
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.embeddings import EmbeddingsTarget
 from engine.runtime.targets.model import ModelRequest, said
@@ -37,7 +39,7 @@ from engine.usage import Price, Usage
 
 
 async def _send(call: Call) -> Answer:
-    return await call.target.send(call)
+    return await (call.target.send(call) if call.recorded is None else answer_of(call, call.recorded))
 
 
 _make: CallNext = compose(CALL_STACK, _send)
@@ -163,7 +165,8 @@ class Context:
         if conversation is None or run.record.conversation_id is None:
             return ()
         if (last, step_name) not in run.turns:
-            found = await run.ledger.turns(run.record, conversation, last, inside=step_name)
+            record = run.record if run.tape is None else run.tape.record
+            found = await run.ledger.turns(record, conversation, last, inside=step_name)
             run.turns[last, step_name] = found
         return run.turns[last, step_name]
 
@@ -269,4 +272,7 @@ class Context:
     def random(self) -> float:
         """Draw a number from 0 to 1; the same when the step runs again."""
         self._step.draws += 1
-        return Random(f"{self._step.record.step_id}:{self._step.draws}").random()  # noqa: S311 - chance, not a secret
+        tape = self._step.run.tape
+        recorded = None if tape is None else tape.step(self._step.key)
+        seed = self._step.record.step_id if recorded is None else recorded.step_id
+        return Random(f"{seed}:{self._step.draws}").random()  # noqa: S311 - chance, not a secret

@@ -17,36 +17,16 @@ from engine.models.charges import Charges
 from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
 from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
+from engine.runtime.answer import Answer
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
 from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.runtime.leaving import Leaving
+from engine.runtime.tape import StepKey, Tape
 from engine.usage import Account, Amount, KeptAccount, Usage
 
 Facts = ParamSpec("Facts")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a target answered, and what is written down of it.
-
-    Attributes:
-        value: what the node gets.
-        response: JSON for the ledger.
-        usage: tokens as the provider counted them; None if it did not say.
-        requests_left: how many more the provider says that it takes now, and `tokens_left` with how many tokens.
-    """
-
-    value: Any
-    response: Any
-    usage: Usage | None = None
-    response_model: str | None = None
-    response_id: str | None = None
-    finish_reason: str | None = None
-    retriever_version: str | None = None
-    requests_left: int | None = None
-    tokens_left: int | None = None
 
 
 class Target(Protocol):
@@ -102,6 +82,7 @@ class Run:
     Attributes:
         kept: the accounts of nodes for which the budget keeps something.
         retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
+        tape: what a replay is answered from; None where it is none.
         embed: gives the vector of a text, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
@@ -131,6 +112,7 @@ class Run:
     cache: Any
     targets_of: Callable[[str], Sequence[PricedTarget]]
     charges: Charges
+    tape: Tape | None
     embed: "Callable[[Step, Similar, str], Awaitable[str]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
@@ -307,6 +289,12 @@ class Step:
         return self._account
 
     @property
+    def key(self) -> StepKey:
+        """Where it stands in any run of its workflow."""
+        around = () if self.scope.parent is None else self.scope.parent.key
+        return (*around, (self.name, self.record.visit, self.record.item))
+
+    @property
     def shared_account(self) -> Account:
         """What the visits of its node may spend together: what is kept for it, and what the others leave."""
         scope = self.scope
@@ -355,6 +343,7 @@ class Call:
         asked_tokens: the most output tokens that the node allows.
         max_tokens: the same, clamped to what the budget has left.
         leaves_another: whether the budget must have enough left for another such call.
+        recorded: the attempt of the recorded run that answers this one in a replay.
         waited_ns: how long the attempt waited for room in rate limits.
     """
 
@@ -372,6 +361,7 @@ class Call:
     attempt: int = 0
     target_index: int = 0
     waited_ns: int = 0
+    recorded: CallRecord | None = None
     reservation: Amount = field(default_factory=Amount)
     diverged_from: str | None = None
     record: CallRecord | None = None

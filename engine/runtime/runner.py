@@ -40,6 +40,7 @@ from engine.runtime.result import RunResult, status_of
 from engine.runtime.run import PricedTarget, Run, Scope, kept_accounts
 from engine.runtime.seed import seed
 from engine.runtime.spending import Spending
+from engine.runtime.tape import Tape
 from engine.runtime.tokens import COUNTS
 from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account
@@ -79,8 +80,10 @@ class Runner:
         origin: Origin,
         listener: Listener | None = None,
         run_id: str | None = None,
+        budget: Budget | None = None,
+        tape: Tape | None = None,
     ) -> RunResult:
-        """Run a workflow to its end; how it ended is in the result, not raised.
+        """Run a workflow to its end; how it ended is in the result, not raised. A tape makes it a replay.
 
         Raises:
             InputError: the input does not fit the workflow's state; nothing is recorded.
@@ -91,7 +94,7 @@ class Runner:
         outbox = Outbox(run_id or self.clock.new_run_id())
         record = origin.record(workflow, outbox.run_id, RunStatus.RUNNING, self.clock.now())
         record.claimed_at = record.started_at
-        run = self.prepare(workflow, record, outbox, bundle, listener)
+        run = self.prepare(workflow, record, outbox, bundle, listener, budget=budget, tape=tape)
         cancel = Cancellation()
         return await self._supervise(run, partial(self._from_input, run, given, state, cancel), cancel)
 
@@ -172,6 +175,7 @@ class Runner:
         *,
         taken: Taken | None = None,
         budget: Budget | None = None,
+        tape: Tape | None = None,
     ) -> Run:
         """Make ready what a run needs, without writing anything."""
         record.bundle_payload = outbox.keep(dict(bundle))
@@ -197,12 +201,13 @@ class Runner:
             journal=RunJournal(),
             breakers=self.breakers,
             admission=self.admission,
-            retries=self.retries,
+            retries=self.retries if tape is None else Earned(20.0),
             hedges=self.hedges,
             spending=None,
             cache=self.cache,
             targets_of=self.targets_of,
             charges=self.charges,
+            tape=tape,
             embed=embed,
             walk=self._walk,
             pause=Pause,
@@ -213,7 +218,8 @@ class Runner:
         )
         if taken is not None:
             seed(run, taken)
-        run.spending = Spending.of(self.ledger, self.clock, record, self.spend_limits, run.account)
+        limits = () if tape is not None and tape.mode == "recorded" else self.spend_limits  # it spends nothing
+        run.spending = Spending.of(self.ledger, self.clock, record, limits, run.account)
         return run
 
     async def _supervise(self, run: Run, work: Work, cancel: Cancellation) -> RunResult:

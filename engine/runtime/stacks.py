@@ -16,6 +16,7 @@ from engine.runtime.middleware.fall_back import (
     fall_back_to_target,
     go_on_without,
 )
+from engine.runtime.middleware.from_tape import from_tape
 from engine.runtime.middleware.guard import guard_input, guard_output
 from engine.runtime.middleware.hedge import hedge
 from engine.runtime.middleware.journal import journal
@@ -46,6 +47,7 @@ CALL_STACK = (
     fall_back_to_target,  # the next model of the role, once the retries of this one are used up
     retry,  # what follows happens once an attempt
     effect,  # an action that may have been done is probed before it is tried again
+    from_tape,  # in a replay, the recorded attempt or refusal; what follows knows it by `call.recorded`
     hedge,  # what follows happens in each of two attempts side by side, so both are charged, admitted and written down
     budget,  # reserves the most that the attempt can spend, settles what it spent
     admission,  # waits for room in the rate limits; outside the breaker, which judges a call when its turn has come

@@ -56,6 +56,8 @@ def begin(
         task_id=task_id,
         began_at=run.journal.began(step_id, now),
     )
+    if run.tape is not None:
+        step.began_at = run.tape.began(step.key, now)
     if tries and parent is not None:
         step.shared_account.recount(Amount(steps=tries))
     return step

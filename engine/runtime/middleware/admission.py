@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 
 from engine.errors import RateLimited, StoreError
 from engine.ports import Clock, Ledger
+from engine.runtime.answer import Answer
 from engine.runtime.gate import Gate
 from engine.runtime.rate_limit import RateLimit
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 
 _LOOK_NS = 2 * 10**9  # how long the number of processes is not asked for again
 
@@ -69,6 +70,8 @@ async def admission(call: Call, call_next: CallNext) -> Answer:
     Raises:
         NotAdmitted: there is no room for it in the time that it has.
     """
+    if call.recorded is not None:
+        return await call_next(call)
     admissions: Admission = call.run.admission
     admissions.look()
     gates, tokens = admissions.gates_of(call.target.name), call.reservation.tokens

@@ -1,8 +1,9 @@
 """Approve: where a call needs it, a person says yes to the exact action before it is made."""
 
 from engine.definition.question import Question
+from engine.runtime.answer import Answer
 from engine.runtime.asking import demand
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 
 
 async def approve(call: Call, call_next: CallNext) -> Answer:

@@ -16,8 +16,9 @@ from engine.definition.policies import Breaker
 from engine.errors import BreakerOpen, CallError, StoreError
 from engine.ports import Clock, Ledger
 from engine.records import BreakerRecord
+from engine.runtime.answer import Answer
 from engine.runtime.attempt_window import Attempt, AttemptWindow
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 from engine.runtime.telling import tell
 
 _NEVER = 10**9  # seconds: pybreaker must not half-open by a clock of its own
@@ -181,6 +182,8 @@ class Breakers:
 
 async def breaker(call: Call, call_next: CallNext) -> Answer:
     """Make the attempt if the target is not left alone, and remember how it went."""
+    if call.recorded is not None:
+        return await call_next(call)
     run, breakers = call.run, call.run.breakers
     guard: TargetBreaker = breakers.of(call.target.name, call.step.node.breaker)
     breakers.look()

@@ -21,6 +21,7 @@ from engine.payloads import digest
 from engine.records import CacheEntryRecord
 from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Run, Step, StepNext
+from engine.runtime.tape import Tape
 
 _FRESH_NS = 30 * 10**9  # how long an entry is used without looking whether it was cleared
 
@@ -90,6 +91,8 @@ async def cache(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     policy, cached = step.node.cache, step.run.cache
     if policy is None:
         return await call_next(step)
+    if step.run.tape is not None:
+        return await _as_recorded(step, call_next, step.run.tape)
     place = await _place(step, policy, cached)
     while True:
         found = cached.get(place.key, step.run.clock.monotonic_ns())
@@ -126,6 +129,16 @@ async def _made(step: Step, call_next: StepNext, place: _Place, policy: Cache) -
     finally:
         del cached.making[key]
         done.set_result(None)
+
+
+async def _as_recorded(step: Step, call_next: StepNext, tape: Tape) -> Mapping[str, Any]:
+    """Give what the cache gave in the recorded run; a replay neither reads nor fills it."""
+    row = tape.step(step.key)
+    if row is None or not row.cached or row.update_payload is None:
+        return await call_next(step)
+    step.record.degraded = row.degraded
+    kept = await step.run.ledger.value(row.update_payload)
+    return _used(step, Kept(kept, row.saved_nano_usd or 0, row.saved_tokens or 0))
 
 
 async def _kept(run: Run, entry: CacheEntryRecord) -> Kept:

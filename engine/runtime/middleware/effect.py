@@ -9,8 +9,9 @@ from typing import Any
 
 from engine.errors import CallError, EffectUnknown
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import scrub
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 
 
 async def effect(call: Call, call_next: CallNext) -> Answer:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import BudgetExceeded, ContextTooLong, RunError
+from engine.runtime.answer import Answer
 from engine.runtime.middleware.degrade import note
-from engine.runtime.run import Answer, Call, CallNext, Step, StepNext
+from engine.runtime.run import Call, CallNext, Step, StepNext
 
 
 async def go_on_without(step: Step, call_next: StepNext) -> Mapping[str, Any]:

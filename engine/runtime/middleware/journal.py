@@ -1,6 +1,7 @@
 """Journal: a call that had finished is answered from its record, so a step that runs again pays nothing twice."""
 
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.answer import Answer
+from engine.runtime.run import Call, CallNext
 
 
 async def journal(call: Call, call_next: CallNext) -> Answer:

@@ -5,8 +5,9 @@ import asyncio
 from engine.crash_points import reach
 from engine.errors import BudgetExceeded, CallError
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.history import MODEL_CALL
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 from engine.runtime.views import call_finished, call_started
 from engine.usage import Usage
 
@@ -122,3 +123,5 @@ def _charge(call: Call, row: CallRecord, *, usage: Usage | None, billed: bool) -
         row.cost_source, row.charged_tokens = "unknown", call.reservation.tokens
     unknown = row.cost_nano_usd is None
     row.charged_nano_usd = call.reservation.nano_usd if unknown else row.cost_nano_usd or 0
+    if call.recorded is not None:
+        row.cost_nano_usd, row.cost_source = 0, "recorded"  # it was paid in the recorded run

@@ -4,7 +4,8 @@ from tenacity import RetryCallState, stop_after_attempt, wait_exponential
 
 from engine.definition.policies import Retry
 from engine.errors import CallError, RunError
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.answer import Answer
+from engine.runtime.run import Call, CallNext
 from engine.usage import Amount
 
 _ONE_RETRY = Amount(retries=1)
@@ -27,7 +28,8 @@ async def retry(call: Call, call_next: CallNext) -> Answer:
             if why := _why_not(call, wait):
                 error.args = (f"{error}; it was not tried again, since {why}",)
                 raise
-            await call.run.clock.sleep(wait)
+            if call.recorded is None:
+                await call.run.clock.sleep(wait)
 
 
 def _why_not(call: Call, wait: float) -> str | None:

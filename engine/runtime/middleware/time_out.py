@@ -1,8 +1,9 @@
 """Time-out: one attempt of one call ends in time, however slowly its answer trickles in."""
 
 from engine.errors import CallTimeout
+from engine.runtime.answer import Answer
 from engine.runtime.in_time import in_time
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 
 
 async def time_out(call: Call, call_next: CallNext) -> Answer:

@@ -8,8 +8,9 @@ from engine.errors import BudgetExceeded
 from engine.models.charges import UnboundModel
 from engine.models.tokens import count_bound, estimate
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import as_call_error
-from engine.runtime.run import Answer, Call
+from engine.runtime.run import Call
 from engine.usage import Account, Amount, Price, Usage
 from engine.vectors import packed
 

@@ -22,10 +22,11 @@ from engine.models.roles import provider_name
 from engine.models.tokens import bound_messages
 from engine.payloads import Shared, digest
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import as_call_error
 from engine.runtime.compose import compose
 from engine.runtime.history import MODEL_CALL
-from engine.runtime.run import Answer, Call, CallNext
+from engine.runtime.run import Call, CallNext
 from engine.runtime.stacks import INSIDE_STACK
 from engine.runtime.targets.model import finish_reason, said, usage_of
 from engine.usage import Account, Amount, Price, Usage

@@ -26,8 +26,9 @@ from engine.models.prices import terms_as_text
 from engine.models.roles import BoundModel
 from engine.models.tokens import bound_messages
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import as_call_error
-from engine.runtime.run import Answer, Call
+from engine.runtime.run import Call
 from engine.usage import Account, Amount, Usage
 
 _FEWEST_TOKENS = 16  # an answer cut shorter than this helps nobody

@@ -16,8 +16,9 @@ from engine.definition.by_path import faults_of
 from engine.definition.passage import Passage, Retrieved
 from engine.errors import ToolFailed
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import tool_error
-from engine.runtime.run import Answer, Call
+from engine.runtime.run import Call
 from engine.runtime.targets.unbilled import Unbilled
 
 

@@ -11,9 +11,10 @@ from engine.definition.node import Effect
 from engine.definition.tool import IDEMPOTENCY_KEY
 from engine.errors import BrokeOff, CallError, EngineError, ToolFailed
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.apart import apart
 from engine.runtime.classify import tool_error
-from engine.runtime.run import Answer, Call
+from engine.runtime.run import Call
 from engine.runtime.targets.inside import ModelsInside
 from engine.runtime.targets.tool import answer_of
 from engine.runtime.targets.unbilled import Unbilled

@@ -12,8 +12,9 @@ from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature
 from engine.errors import AnswerLost, ToolFailed
 from engine.payloads import canonical, digest
 from engine.records import CallRecord
+from engine.runtime.answer import Answer
 from engine.runtime.classify import tool_error
-from engine.runtime.run import Answer, Call
+from engine.runtime.run import Call
 from engine.runtime.targets.unbilled import Unbilled
 
 
