@@ -8,7 +8,13 @@ from operator import mul
 
 
 def packed(vector: Sequence[float]) -> str:
-    """Write a vector of length 1 in the direction of another: float32, base64."""
+    """Write a vector of length 1 in the direction of another: float32, base64.
+
+    Raises:
+        ValueError: a number of it is not finite.
+    """
+    if not all(map(math.isfinite, vector)):
+        raise ValueError("a number of the vector is not finite")
     length = math.sqrt(sum(map(mul, vector, vector))) or 1.0
     return base64.b64encode(array("f", (number / length for number in vector)).tobytes()).decode()
 

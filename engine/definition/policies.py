@@ -5,10 +5,14 @@ from decimal import Decimal, InvalidOperation
 from math import ceil
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from langchain_core.embeddings import Embeddings
+from pydantic import AfterValidator, Field, field_validator
 
-from engine.definition.by_path import Code, Frozen, Many
+from engine.definition.by_path import Code, CodePath, Frozen, Many
 from engine.usage import Amount, Limits, to_nano_usd
+
+MOST_SECONDS = 10**9
+"""About thirty years; what is to last longer is a mistake."""
 
 KEPT_KINDS = ("tokens", "nano_usd", "calls", "steps")
 """Of what a share can be kept for a node."""
@@ -29,7 +33,7 @@ def dollars(usd: Decimal | str | None) -> Decimal | None:
 
 def dollars_or_nothing(usd: Decimal | str | None) -> Decimal | None:
     """Read dollars exactly, where nothing may be charged too."""
-    return Decimal(0) if usd is not None and str(usd).strip("0.") == "" else dollars(usd)
+    return Decimal(0) if str(usd) in ("0", "0.0", "0.00") else dollars(usd)
 
 
 class Retry(Frozen):
@@ -54,7 +58,7 @@ class Hedge(Frozen):
     Both attempts are charged, the one that is given up at the most that it can have cost.
     """
 
-    after: float = Field(gt=0)
+    after: float = Field(gt=0, le=MOST_SECONDS)
     """Seconds; a little more than nearly all calls take."""
     share: float = Field(default=0.05, gt=0, le=1)
     """How many such attempts each call to a target earns: one that is slow for everybody is not asked twice by all."""
@@ -90,14 +94,22 @@ class Similar(Frozen):
     """The import path of a LangChain Embeddings."""
     at_least: float = Field(default=0.95, gt=0, le=1)
     """The cosine of two texts from which on they count as the same."""
+
     price: Annotated[Decimal | str | None, AfterValidator(dollars_or_nothing)] = None
     """USD per million tokens, where the catalogue does not know the embedding model; "0" for one that runs here."""
+
+    @field_validator("embeddings")
+    @classmethod
+    def _are_embeddings(cls, path: CodePath) -> CodePath:
+        if not isinstance(path.load(), Embeddings):
+            raise ValueError("it is no Embeddings of LangChain: name an instance, as in 'package.module:embeddings'")
+        return path
 
 
 class Cache(Frozen):
     """How long what a node wrote may be used again, by every process, for the same inputs and the same tenant."""
 
-    ttl: float = Field(default=3600.0, gt=0)
+    ttl: float = Field(default=3600.0, gt=0, le=MOST_SECONDS)
     """Seconds that an entry lives."""
     shared: bool = False
     """Whether what was made for one tenant may be given to another."""
@@ -106,7 +118,7 @@ class Cache(Frozen):
     version: Code | None = None
     """A function of fields that gives what an answer depends on besides what the node reads, as the version of an
     index; what was made under another is not used."""
-    stale: float | None = Field(default=None, gt=0)
+    stale: float | None = Field(default=None, gt=0, le=MOST_SECONDS)
     """Seconds after its time in which an entry still stands in when the node fails; the step is then marked `stale`."""
 
 

@@ -10,7 +10,7 @@ from engine.nodes.model_choice import Cascade
 ESCALATION = "escalation"
 """What requests are made for that follow one whose answer would not do."""
 
-_NEXT = "next_role"
+_NEXT, _ASKED = "next_role", "roles_asked"
 
 
 class Ask(Protocol):
@@ -31,8 +31,10 @@ async def climb(cascade: Cascade, ask: Ask, inputs: Mapping[str, Any], ctx: Step
     What is turned down behind the node is asked of the role after the one that said it.
     """
     first, last = ctx.kept.get(_NEXT, 0), len(cascade.roles) - 1
+    asked: list[str] = ctx.kept.setdefault(_ASKED, [])
     for place in range(first, last):
         ctx.kept[_NEXT] = place + 1
+        asked.append(cascade.roles[place])
         try:
             update, reply = await ask(cascade.roles[place], stream=False, purpose=_purpose(place, first))
         except RunError as error:
@@ -40,10 +42,11 @@ async def climb(cascade: Cascade, ask: Ask, inputs: Mapping[str, Any], ctx: Step
                 raise
             continue
         if not await cascade.doubts(inputs, update, ctx):
-            ctx.routed(cascade.roles[first : place + 1], among=cascade.roles, usage=reply.usage)
+            ctx.routed(asked, among=cascade.roles, usage=reply.usage)
             return update
+    asked.append(cascade.roles[last])
     update, reply = await ask(cascade.roles[last], stream=True, purpose=_purpose(last, first))
-    ctx.routed(cascade.roles[first:], among=cascade.roles, usage=reply.usage)
+    ctx.routed(asked, among=cascade.roles, usage=reply.usage)
     return update
 
 

@@ -103,7 +103,9 @@ class Cascade(ModelChoice):
 
 
 def _load(value: Any) -> Any:
-    return value if isinstance(value, str) else ModelChoice.load(value)
+    if isinstance(value, str | ModelChoice | Mapping):
+        return value if isinstance(value, str) else ModelChoice.load(value)
+    raise ValueError("a role, as in 'large', a Switch or a Cascade is expected")
 
 
 RoleOrChoice = Annotated[str | SerializeAsAny[ModelChoice], BeforeValidator(_load)]

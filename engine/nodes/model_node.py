@@ -58,7 +58,8 @@ class ModelNode(Node):
     def reads(self) -> tuple[str, ...]:
         """The placeholders of the prompt, the query of the passages, and what decides about the model."""
         query = self.passages.query if self.passages else None
-        deciding = [name for name in reads_of(self.model) if name not in self.writes]
+        written = self.writes if isinstance(self.model, Cascade) else ()  # its checks see what the node would write
+        deciding = [name for name in reads_of(self.model) if name not in written]
         return tuple(dict.fromkeys([*self.prompt.placeholders, *([query] if query else []), *deciding]))
 
     @property
@@ -84,7 +85,7 @@ class ModelNode(Node):
     def model_calls(self) -> Sequence[CallBound]:
         """The requests of a visit, and the one for a summary."""
         attempts, most = self.retry.attempts, self.max_input_tokens
-        first, *others = roles_of(self.model)
+        first, *others = roles_of(self.model) or ("",)
         own = CallBound("", first, attempts * self.calls_per_visit, self.max_tokens, most)
         owns = [replace(own, or_roles=tuple(others))]
         if isinstance(self.model, Cascade):  # each of them may be asked, not one of them
@@ -94,6 +95,8 @@ class ModelNode(Node):
     def faults(self, state: type[State]) -> list[str]:
         """Check the model, the shape of the answer, where it goes, and what the model hears."""
         faults, shape = [] if isinstance(self.model, str) else self.model.faults(state), self.shape
+        if not all(roles_of(self.model)) or not roles_of(self.model):
+            faults.append("its model names no role: give one, as in model='large'")
         if self.output is not None and shape is None:
             faults.append(f"its output {self.output} is not a pydantic model")
         if not isinstance(self.into, str):

@@ -39,5 +39,5 @@ def _spent(calls: Sequence[CallRecord], steps: Sequence[StepRecord]) -> Amount:
         nano_usd=sum(call.charged_nano_usd for call in calls),
         calls=len(calls),
         steps=len(steps),
-        retries=sum(call.attempt > 1 for call in calls),
+        retries=sum(call.attempt > 1 and call.purpose != "hedge" for call in calls),
     )

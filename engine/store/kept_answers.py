@@ -47,8 +47,9 @@ def nearest(
     query = select(cache_entries).where(fits).order_by(cache_entries.c.created_at.desc()).limit(_LOOKED_AT)
     asked = unpacked(vector)
     rows: Sequence[CacheEntryRecord] = records_of(CacheEntryRecord, connection.execute(query).all())
-    found = max(((likeness(asked, unpacked(row.vector or "")), row) for row in rows), key=itemgetter(0), default=None)
-    return None if found is None or found[0] < at_least else (found[1], found[0])
+    alike = ((likeness(asked, unpacked(row.vector or "")), row) for row in rows)
+    found = max((pair for pair in alike if pair[0] >= at_least), key=itemgetter(0), default=None)
+    return None if found is None else (found[1], found[0])
 
 
 def clear(connection: Connection, chosen: Chosen) -> int:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from pydantic_core import to_jsonable_python
+
 from engine.definition.by_path import source_of
 from engine.definition.named_code import code_in
 from engine.definition.policies import Cache, Similar
@@ -153,7 +155,7 @@ async def _vector(step: Step, similar: Similar | None) -> str | None:
     try:
         return await step.run.embed(step, similar, text)
     except RunError as error:
-        if not error.recoverable:
+        if not (error.recoverable or isinstance(error, BudgetExceeded)):
             raise
         return None
 
@@ -215,8 +217,8 @@ async def _version(step: Step, function: Any) -> Any:
     fields = {name: step.state.get(name) for name in signature_of(function).types}
     try:
         if inspect.iscoroutinefunction(function):
-            return await function(**fields)
-        return await asyncio.to_thread(function, **fields)
+            return to_jsonable_python(await function(**fields))
+        return to_jsonable_python(await asyncio.to_thread(function, **fields))
     except EngineError:
         raise
     except Exception as error:

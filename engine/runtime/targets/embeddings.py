@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.definition.policies import Similar
-from engine.errors import BudgetExceeded
+from engine.errors import ConfigurationError, MalformedOutput
 from engine.models.charges import UnboundModel
 from engine.models.tokens import count_bound, estimate
 from engine.records import CallRecord
@@ -43,12 +43,12 @@ class EmbeddingsTarget:
         """Bound the tokens of the text.
 
         Raises:
-            BudgetExceeded: the budget is in USD and no price is known.
+            ConfigurationError: the budget is in USD and no price is known.
         """
         read = count_bound(call.payload)
         dearest = call.run.charges.dearest(self._priced, read, 0, call.run.clock.now())
         if dearest is None and account.left("nano_usd") is not None:
-            raise BudgetExceeded(
+            raise ConfigurationError(
                 f"the price of {self.name} is not known and the budget is in USD: give Similar(price=...), in USD per "
                 "million tokens"
             )
@@ -67,6 +67,8 @@ class EmbeddingsTarget:
         """Ask for the vector."""
         try:
             vector = packed(await self.embeddings.aembed_query(call.payload))
+        except ValueError as error:
+            raise MalformedOutput(f"{self.name} gave what is no vector: {error}") from error
         except call.run.control_flow:
             raise
         except Exception as error:

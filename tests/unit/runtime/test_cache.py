@@ -1,6 +1,7 @@
 """The cache: what a node wrote is used again, for the same node, models, tenant and inputs, for a while."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -82,6 +83,22 @@ async def test_a_version_that_cannot_be_told_fails_the_step_and_says_why(questio
     async with app_for(line(("draft", draft(cache=Cache(version=no_version)))), large=scripted("one")) as app:
         result = await app.run("line", {"question": question})
         assert said in str(result.error)
+
+
+def built_at(question: str) -> datetime:
+    """Say when the index was built."""
+    return datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def test_a_version_may_be_a_time():
+    async with app_for(line(("draft", draft(cache=Cache(version=built_at)))), large=scripted("one")) as app:
+        assert [await answer(app), await answer(app)] == ["one", "one"]
+
+
+@pytest.mark.parametrize("fields", [{"ttl": float("inf")}, {"stale": float("inf")}])
+def test_a_time_that_never_ends_is_refused(fields):
+    with pytest.raises(DefinitionError, match="less than or equal to 1000000000"):
+        Cache(**fields)
 
 
 def test_a_version_goes_by_fields_that_there_are():

@@ -133,6 +133,21 @@ def test_what_acts_once_is_never_done_twice(effect, times):
     assert (result.output["ticket"], len(SENT)) == ("sent", times)
 
 
+def test_a_second_attempt_is_no_retry_of_the_budget_when_a_run_goes_on():
+    first = slow(("one", 30), ("two", 1), (Overloaded("no"), 0), (Overloaded("no"), 0), ("three", 0))
+    workflow = line(("draft", draft()), ("second", draft(hedge=None)), budget=Budget(retries=1))
+    app = app_for(workflow, clock=VirtualClock(), large=Model(first, price=Price(input="1", output="1")))
+
+    async def work() -> Any:
+        async with app:
+            failed = await app.run("line", {"question": "q"})
+            again = draft(hedge=None, retry=Retry(attempts=2, wait=0))
+            app.workflows["line"] = line(("draft", draft()), ("second", again), budget=Budget(retries=1))
+            return await app.resume(failed.run_id, accept_version=True)
+
+    assert in_virtual_time(work(), is_idle=lambda: app.ledger.is_idle).output["answer"] == "three"
+
+
 def test_a_run_that_is_cancelled_cancels_both_attempts():
     model = slow(("one", 99), ("two", 99))
     app = app_for(line(("draft", draft())), clock=VirtualClock(), large=model)

@@ -16,11 +16,12 @@ from engine import (
     Generate,
     Model,
     Price,
+    Retry,
     Switch,
     Workflow,
 )
 from engine.definition.guardrail import Action
-from engine.errors import BadRequest, RateLimited
+from engine.errors import BadRequest, Overloaded, RateLimited
 from engine.nodes.agent_tool import AgentTool
 from engine.testing import ScriptedModel
 from tests.flows import Ask, app_for, line, scripted, search
@@ -107,7 +108,7 @@ async def test_what_is_turned_down_behind_the_node_is_asked_of_the_next_model():
     guarded = draft(LONG_FIRST_SMALL, guard_output=[Word(word="bad", action=Action.REASK)])
     result, step, calls = await ask(line(("draft", guarded)), scripted("a bad answer"), dear("a good answer"))
     assert (result.output["answer"], [call.target for call in calls]) == ("a good answer", ["small", "large"])
-    assert step.routed == "large"
+    assert step.routed == "small > large"
 
 
 async def test_the_last_model_of_a_cascade_is_asked_again_like_any_other():
@@ -136,6 +137,22 @@ async def test_what_was_saved_is_not_known_where_a_price_or_the_usage_is_not(tel
     assert (step.routed, step.saved_nano_usd) == ("small", None)
 
 
+async def test_a_switch_may_go_by_what_the_node_itself_wrote_before():
+    own = draft(Switch(on="answer", to={"": "small"}, default="large"), max_visits=1)
+    result, _, _ = await ask(line(("draft", own)), scripted("cheap"), dear("dear"))
+    assert result.output["answer"] == "cheap"
+
+
+async def test_a_run_that_goes_on_says_what_the_whole_step_saved():
+    models = {"small": scripted("short"), "large": dear(Overloaded("down"), "big")}
+    node = draft(LONG_FIRST_SMALL, retry=Retry(attempts=1))
+    async with app_for(line(("draft", node)), **models) as app:
+        failed = await app.run("line", {"question": "q"})
+        await app.resume(failed.run_id)
+        step = (await app.ledger.steps(failed.run_id))[-1]
+    assert (step.routed, step.saved_nano_usd) == ("small > large", -15_000)
+
+
 async def test_an_agent_asks_the_model_of_a_switch_in_every_round():
     agent = Agent(
         model=ROUTE, prompt="{question}", into="answer", max_tokens=50, tools=[AgentTool(tool=search, effect="read")]
@@ -158,9 +175,10 @@ async def test_an_agent_asks_the_model_of_a_switch_in_every_round():
             ),
             "its model cannot be a Cascade",
         ),
+        (lambda: draft(""), "its model names no role"),
         (lambda: draft(Cascade(roles=["small"], check=[is_long])), "roles"),
         (lambda: draft(Switch(on="route", to={})), "to"),
-        (lambda: draft(3), "a ModelChoice is expected"),
+        (lambda: draft(3), "a role, as in 'large', a Switch or a Cascade is expected"),
     ],
 )
 def test_a_choice_that_cannot_work_is_never_built(node, said):

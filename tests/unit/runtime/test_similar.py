@@ -22,6 +22,8 @@ class Letters(Embeddings):
     def embed_query(self, text: str) -> list[float]:
         """Give the vector of a text."""
         self.asked.append(text)
+        if "poison" in text:
+            return [float("nan"), 1.0]
         if "broken" in text:
             raise ConnectionError("the embedding model is away")
         counts = Counter(text.lower())
@@ -100,7 +102,26 @@ async def test_a_price_that_nobody_knows_is_refused_under_a_budget_in_dollars():
     workflow = line(("draft", draft(LIKE.model_copy(update={"price": None}))), budget=Budget(usd="1"))
     async with app_for(workflow, large=saying("one")) as app:
         result = await app.run("line", {"question": "q"})
-        assert (result.status, "give Similar(price=...)" in str(result.error)) == ("budget_exceeded", True)
+        assert (result.status, "give Similar(price=...)" in str(result.error)) == ("failed", True)
+
+
+async def test_a_vector_that_is_none_is_never_like_another():
+    async with app_for(line(("draft", draft())), large=saying("one", "two", "three")) as app:
+        assert await answers(app, "poison", "a question", "poison again") == ["one", "two", "three"]
+
+
+async def test_a_stale_answer_stands_in_where_the_budget_does_not_allow_a_vector():
+    clock, kept = StillClock(), draft(stale=1000)
+    async with app_for(line(("draft", kept)), clock=clock, large=saying("one")) as app:
+        assert await answers(app, "q") == ["one"]
+        clock.advance(61)
+        app.workflows["line"] = line(("draft", kept), budget=Budget(tokens=1))
+        assert await answers(app, "q") == ["one"]
+
+
+def test_what_is_no_embedding_model_is_refused_when_it_is_named():
+    with pytest.raises(DefinitionError, match="it is no Embeddings of LangChain"):
+        Similar(field="question", embeddings=likeness)
 
 
 @SHARED
