@@ -28,16 +28,21 @@ from benchmarks.retrieval import DEFAULT_DATA, documents_of, rows_of
 from tools.documents import DocumentIndex
 
 
-async def measure(data: Path, language: str, folder: Path) -> dict[str, Any]:
-    """Ask every question of a language through the workflow, one run after another."""
+def indexed(data: Path, language: str, folder: Path) -> tuple[DocumentIndex, list[dict[str, Any]]]:
+    """Index the paragraphs of a language in a folder, which the workflow then uses, and give the questions."""
     os.environ["FLOWLEDGER_INDEX"] = str(folder / "documents.db")
     os.environ["FLOWLEDGER_TICKETS"] = str(folder / "tickets.db")
+    index = DocumentIndex(folder / "documents.db")
+    index.replace("xquad", documents_of(rows_of(data / "corpora" / f"xquad_{language}_corpus.jsonl.gz")))
+    return index, list(rows_of(data / "dev" / f"rag_qa_xquad_{language}.jsonl.gz"))
+
+
+async def measure(data: Path, language: str, folder: Path) -> dict[str, Any]:
+    """Ask every question of a language through the workflow, one run after another."""
+    index, questions = indexed(data, language, folder)
     from engine import App
     from workflows.app import app as shipped
 
-    index = DocumentIndex(folder / "documents.db")
-    index.replace("xquad", documents_of(rows_of(data / "corpora" / f"xquad_{language}_corpus.jsonl.gz")))
-    questions = rows_of(data / "dev" / f"rag_qa_xquad_{language}.jsonl.gz")
     found: list[bool] = []
     right: list[bool] = []
     verdicts: Counter[str] = Counter()

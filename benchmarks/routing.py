@@ -26,15 +26,15 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.answer_docs import indexed
 from benchmarks.answering import contains
-from benchmarks.retrieval import DEFAULT_DATA, documents_of, rows_of
+from benchmarks.retrieval import DEFAULT_DATA
 from engine import App, Cache, Cascade, Chain, Difficulty, Extractive, Model, Price, Switch, Workflow
 from engine.models.extractive.quoting import DO_NOT_KNOW
 from engine.models.extractive.terms import terms
 from engine.reports.routes import routes, savings
 from engine.usage import to_usd
 from guardrails import Citations
-from tools.documents import DocumentIndex
 
 REPEATED, COVERED = 0.3, 0.6
 LARGE_PRICE, SMALL_PRICE = Price(input="0.25", output="2.00"), Price(input="0.05", output="0.40")
@@ -145,11 +145,8 @@ async def measure(name: str, workflow: Workflow, asked: Sequence[dict[str, Any]]
 
 async def compare(data: Path, language: str, limit: int | None, folder: Path) -> dict[str, dict[str, Any]]:
     """Measure every contestant on a database of its own."""
-    os.environ["FLOWLEDGER_INDEX"] = str(folder / "documents.db")
-    os.environ["FLOWLEDGER_TICKETS"] = str(folder / "tickets.db")
-    index = DocumentIndex(folder / "documents.db")
-    index.replace("xquad", documents_of(rows_of(data / "corpora" / f"xquad_{language}_corpus.jsonl.gz")))
-    asked = traffic(list(rows_of(data / "dev" / f"rag_qa_xquad_{language}.jsonl.gz")), limit)
+    _, questions = indexed(data, language, folder)
+    asked = traffic(questions, limit)
     return {name: await measure(name, workflow, asked, folder) for name, workflow in contestants().items()}
 
 

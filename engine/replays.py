@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from engine.controls import Controls
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
-from engine.ports import Clock
 from engine.records import RunRecord
 from engine.runtime.events import Listener
 from engine.runtime.first_difference import first_difference
@@ -18,7 +18,6 @@ from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.runner import Runner
 from engine.runtime.tape import Tape
-from engine.store.ledger import SqlLedger
 
 ORIGIN = "replay"
 """Where a replayed run comes from, in `runs.origin`."""
@@ -52,19 +51,8 @@ class Replayed:
         }
 
 
-class Replays:
+class Replays(Controls):
     """The part of an app that replays runs."""
-
-    clock: Clock
-
-    @property
-    def ledger(self) -> SqlLedger:
-        """The ledger, opened on first use."""
-        raise NotImplementedError
-
-    def workflow(self, name: str) -> Workflow:
-        """Give the workflow of a name."""
-        raise NotImplementedError
 
     def _running(self) -> Runner:
         raise NotImplementedError

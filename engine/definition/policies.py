@@ -94,7 +94,6 @@ class Similar(Frozen):
     """The import path of a LangChain Embeddings."""
     at_least: float = Field(default=0.95, gt=0, le=1)
     """The cosine of two texts from which on they count as the same."""
-
     price: Annotated[Decimal | str | None, AfterValidator(dollars_or_nothing)] = None
     """USD per million tokens, where the catalogue does not know the embedding model; "0" for one that runs here."""
 

@@ -10,7 +10,7 @@ from engine.nodes.model_choice import Cascade
 ESCALATION = "escalation"
 """What requests are made for that follow one whose answer would not do."""
 
-_NEXT, _ASKED = "next_role", "roles_asked"
+_ASKED = "roles_asked"
 
 
 class Ask(Protocol):
@@ -30,10 +30,10 @@ async def climb(cascade: Cascade, ask: Ask, inputs: Mapping[str, Any], ctx: Step
 
     What is turned down behind the node is asked of the role after the one that said it.
     """
-    first, last = ctx.kept.get(_NEXT, 0), len(cascade.roles) - 1
     asked: list[str] = ctx.kept.setdefault(_ASKED, [])
+    last = len(cascade.roles) - 1
+    first = min(len(asked), last)
     for place in range(first, last):
-        ctx.kept[_NEXT] = place + 1
         asked.append(cascade.roles[place])
         try:
             update, reply = await ask(cascade.roles[place], stream=False, purpose=_purpose(place, first))

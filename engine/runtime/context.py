@@ -24,7 +24,6 @@ from engine.runtime.asking import ask
 from engine.runtime.compose import compose
 from engine.runtime.history import EMBEDDINGS_CALL, MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.middleware.degrade import at_most, note, role_for
-from engine.runtime.middleware.from_tape import answer_of
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
 from engine.runtime.run import Call, CallNext, Step, StepNext, Target
@@ -39,7 +38,7 @@ from engine.usage import Price, Usage
 
 
 async def _send(call: Call) -> Answer:
-    return await (call.target.send(call) if call.recorded is None else answer_of(call, call.recorded))
+    return await call.target.send(call)
 
 
 _make: CallNext = compose(CALL_STACK, _send)

@@ -47,7 +47,7 @@ CALL_STACK = (
     fall_back_to_target,  # the next model of the role, once the retries of this one are used up
     retry,  # what follows happens once an attempt
     effect,  # an action that may have been done is probed before it is tried again
-    from_tape,  # in a replay, the recorded attempt or refusal; what follows knows it by `call.recorded`
+    from_tape,  # in a replay what was recorded passes the meter only; what follows is for what is really sent
     hedge,  # what follows happens in each of two attempts side by side, so both are charged, admitted and written down
     budget,  # reserves the most that the attempt can spend, settles what it spent
     admission,  # waits for room in the rate limits; outside the breaker, which judges a call when its turn has come

@@ -70,8 +70,6 @@ async def admission(call: Call, call_next: CallNext) -> Answer:
     Raises:
         NotAdmitted: there is no room for it in the time that it has.
     """
-    if call.recorded is not None:
-        return await call_next(call)
     admissions: Admission = call.run.admission
     admissions.look()
     gates, tokens = admissions.gates_of(call.target.name), call.reservation.tokens

@@ -182,8 +182,6 @@ class Breakers:
 
 async def breaker(call: Call, call_next: CallNext) -> Answer:
     """Make the attempt if the target is not left alone, and remember how it went."""
-    if call.recorded is not None:
-        return await call_next(call)
     run, breakers = call.run, call.run.breakers
     guard: TargetBreaker = breakers.of(call.target.name, call.step.node.breaker)
     breakers.look()

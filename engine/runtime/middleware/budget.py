@@ -1,6 +1,5 @@
 """Budget: the most that an attempt can spend is reserved before it is made; what it spent is settled after."""
 
-from engine.records import CallRecord
 from engine.runtime.answer import Answer
 from engine.runtime.middleware.degrade import warn_when_low
 from engine.runtime.run import Call, CallNext
@@ -14,8 +13,6 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
         BudgetExceeded: the attempt could pass a limit; it is not made.
     """
     account = call.step.account
-    if call.recorded is not None:
-        return await _as_recorded(call, call_next, call.recorded)
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
@@ -37,14 +34,3 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
             account.settle(call.reservation, spent)
             call.step.spent += spent
             warn_when_low(call)
-
-
-async def _as_recorded(call: Call, call_next: CallNext, row: CallRecord) -> Answer:
-    """Count an attempt of a replay as the recorded one was; whether it fitted was decided then."""
-    call.record, call.max_tokens = None, row.request_max_tokens or call.asked_tokens
-    call.reservation = Amount(tokens=row.charged_tokens, nano_usd=row.charged_nano_usd, calls=1)
-    try:
-        return await call_next(call)
-    finally:
-        call.step.account.settle(Amount(), call.reservation)
-        call.step.spent += call.reservation

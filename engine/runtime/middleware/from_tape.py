@@ -1,11 +1,16 @@
 """From tape: in a replay an attempt is answered as it was in the recorded run, refusals and failures included."""
 
+from typing import cast
+
 from engine.errors import BreakerOpen, BudgetExceeded, Diverged, NotAdmitted, RunError, StepTimeout
 from engine.records import CallRecord
 from engine.runtime.answer import Answer
+from engine.runtime.compose import compose
 from engine.runtime.first_difference import first_difference
+from engine.runtime.middleware.meter import meter
 from engine.runtime.run import Call, CallNext
 from engine.runtime.tape import Tape, error_of
+from engine.usage import Amount
 
 _OF_TARGET = ("provider_name", "request_model", "tool_name")
 _ENDED = {kind.__name__: kind for kind in (BreakerOpen, NotAdmitted, StepTimeout, BudgetExceeded)}
@@ -30,22 +35,37 @@ async def from_tape(call: Call, call_next: CallNext) -> Answer:
         call.target.bound(call, call.step.account)  # what was refused before it was sent left no attempt
         await _allow(call, tape, row)
         tape.live += 1
-    else:
-        call.recorded = tape.take(call.step.key, call.request_hash)
-        if row.status in ("cancelled", "interrupted"):
-            _as_it_ended(call, tape)
-    return await call_next(call)
+        return await call_next(call)
+    call.recorded = tape.take(call.step.key, call.request_hash)
+    if row.status in ("cancelled", "interrupted"):
+        _as_it_ended(call, tape)
+    return await _count(call, row)
 
 
-async def answer_of(call: Call, row: CallRecord) -> Answer:
+async def _count(call: Call, row: CallRecord) -> Answer:
+    """Count an attempt as the recorded one was, and write it down; whether it fitted the budget was decided then."""
+    call.record, call.max_tokens = None, row.request_max_tokens or call.asked_tokens
+    call.reservation = Amount(tokens=row.charged_tokens, nano_usd=row.charged_nano_usd, calls=1)
+    try:
+        return await _metered(call)
+    finally:
+        call.step.account.settle(Amount(), call.reservation)
+        call.step.spent += call.reservation
+
+
+async def _answer(call: Call) -> Answer:
     """Give the answer of an attempt that was recorded.
 
     Raises:
         RunError: what it failed with.
     """
+    row = cast("CallRecord", call.recorded)
     if row.status != "ok" or row.response_payload is None:
         raise error_of(row)
     return call.target.restore(call, await call.run.ledger.value(row.response_payload))
+
+
+_metered: CallNext = compose((meter,), _answer)
 
 
 def _target_of(call: Call, row: CallRecord | None) -> int | None:

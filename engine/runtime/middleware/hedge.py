@@ -12,7 +12,7 @@ from engine.runtime.run import Call, CallNext
 async def hedge(call: Call, call_next: CallNext) -> Answer:
     """Make the attempt, and another beside it if it takes long and the target has earned one; both are charged."""
     policy = call.step.node.hedge
-    if policy is None or call.recorded is not None or not _may_be_made_twice(call):
+    if policy is None or not _may_be_made_twice(call):
         return await call_next(call)
     call.run.hedges.earn(call.target.name, policy.share)
     first = asyncio.ensure_future(call_next(call))

@@ -20,6 +20,17 @@ def breaker(failures: int = 3) -> tuple[TargetBreaker, StillClock]:
     return TargetBreaker("the target", Breaker(failures=failures, reset_after=30), clock), clock
 
 
+def left_alone_after(failures: int) -> Generate:
+    return Generate(
+        model="large",
+        prompt="{question}",
+        into="answer",
+        max_tokens=50,
+        retry=Retry(attempts=1),
+        breaker=Breaker(failures=failures),
+    )
+
+
 def fail(guard: TargetBreaker, times: int = 1) -> None:
     for _ in range(times):
         guard.leave(guard.admit(), Overloaded("busy"))
@@ -108,16 +119,8 @@ def test_an_attempt_that_began_before_the_change_says_nothing():
 
 async def test_every_change_of_a_breaker_is_an_event_of_the_run_that_brought_it_about():
     clock = StillClock()
-    node = Generate(
-        model="large",
-        prompt="{question}",
-        into="answer",
-        max_tokens=50,
-        retry=Retry(attempts=1),
-        breaker=Breaker(failures=1),
-    )
     model = Model(ScriptedModel(script=[Overloaded("busy"), "x"]), price=Price(input="1", output="1"))
-    async with app_for(line(("draft", node)), clock=clock, large=model) as app:
+    async with app_for(line(("draft", left_alone_after(1))), clock=clock, large=model) as app:
         for _ in range(2):
             await app.run("line", {"question": "q"})
             clock.advance(31)
@@ -135,16 +138,8 @@ async def test_an_open_breaker_costs_nothing_and_leads_to_the_backup():
     broken = ScriptedModel(script=[ConnectionError("down")], model_name="broken")
     backup = ScriptedModel(script=["from the backup"], model_name="backup")
     free = Price(input="0", output="0")
-    node = Generate(
-        model="large",
-        prompt="{question}",
-        into="answer",
-        max_tokens=50,
-        retry=Retry(attempts=1),
-        breaker=Breaker(failures=2),
-    )
     role = Model(broken, backup=Model(backup, price=free), price=free)
-    async with app_for(line(("draft", node)), large=role) as app:
+    async with app_for(line(("draft", left_alone_after(2))), large=role) as app:
         for _ in range(5):
             assert (await app.run("line", {"question": "q"})).output["answer"] == "from the backup"
     assert len(broken.asked) == 2

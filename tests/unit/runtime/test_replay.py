@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from typing import Annotated, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -12,7 +12,6 @@ from langchain_core.messages import HumanMessage
 from engine import (
     END,
     START,
-    Append,
     Approve,
     Budget,
     Cache,
@@ -29,17 +28,16 @@ from engine import (
     Price,
     Retrieve,
     Retry,
-    State,
     Subflow,
     Workflow,
 )
 from engine.definition.context_policy import History
 from engine.definition.guardrail import Action
-from engine.definition.node import Node
 from engine.errors import BadRequest, Overloaded, RateLimited
 from engine.replays import Changes
 from engine.testing import ScriptedModel, StillClock
 from tests.flows import app_for, ask, is_good, line, noting, open_ticket, scripted, search
+from tests.unit.runtime.test_budget import Notes, Noting
 from tests.unit.runtime.test_guards import Word
 
 ONCE, TWICE = Retry(attempts=1), Retry(attempts=2, wait=0)
@@ -242,25 +240,8 @@ def test_a_setting_for_what_is_not_there_is_refused_by_name():
         Changes.of(["node.draft.max_tokens=many"]).applied_to(workflow)
 
 
-class Notes(State):
-    question: str
-    texts: Annotated[list[str], Append()] = []
-
-
-class Noting(Node):
-    """Asks the model and appends what it says."""
-
-    @property
-    def reads(self):
-        return ("question",)
-
-    @property
-    def writes(self):
-        return {"texts": list[str]}
-
-    @property
-    def roles(self):
-        return ("large",)
+class NotingTwice(Noting):
+    """Asks the model twice and appends what it says, with chance and time."""
 
     async def run(self, inputs, ctx):
         said = []
@@ -289,7 +270,7 @@ def test_any_run_of_parallel_ways_with_failures_is_replayed_as_it_was(script, wi
     workflow = Workflow(
         name="fan",
         state=Notes,
-        nodes={name: Noting(**fields) for name in ("fork", *ways, "join")},
+        nodes={name: NotingTwice(**fields) for name in ("fork", *ways, "join")},
         edges=[Chain(START, "fork"), Parallel("fork", to=ways, join="join"), Chain("join", END)],
         budget=Budget(calls=calls),
     )
