@@ -1,143 +1,35 @@
-"""App: binds workflows, models and a database; the one place that knows all parts."""
+"""App: what people and workers do with the workflows of a deployment."""
 
 import asyncio
-import os
 import re
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from typing import Any
 
-from langchain_core.language_models import BaseChatModel
-
-from engine.definition.bounds import model_calls
-from engine.definition.call_bound import CallBound
 from engine.definition.policies import Budget
-from engine.definition.spend_limit import SpendLimit
-from engine.definition.workflow import Workflow
-from engine.errors import ConfigurationError, InputError
-from engine.models.cast import Cast
-from engine.models.charges import Charges
-from engine.models.prices import PriceCatalogue
-from engine.models.roles import BoundModel, Model
-from engine.ports import Clock, Indexer, Taken
+from engine.errors import InputError
+from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
-from engine.replays import Replays
+from engine.replay.replays import Replays
 from engine.runtime.as_graph import as_graph
-from engine.runtime.bundle import bundle_of
-from engine.runtime.clock import SystemClock
-from engine.runtime.collector import settle
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
-from engine.runtime.limits_for_nobody import refuse_limits_for_nobody
-from engine.runtime.middleware.admission import Admission
-from engine.runtime.middleware.breaker import Breakers
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
-from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
-from engine.runtime.runner import Runner
-from engine.runtime.stream import Streams, place_of
-from engine.runtime.targets.model import ModelTarget
-from engine.store.database import Database
-from engine.store.ledger import SqlLedger
-from engine.store.prices import read_prices
-from engine.store.run_ledger import KeepCheckpoints
+from engine.runtime.stream import place_of
 from engine.store.run_queue import Wanted
 
-DEFAULT_DATABASE = "sqlite:///runs.db"
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
 class App(Replays):
-    """What a deployment chooses: which workflows, which model plays which role, in which database.
+    """Runs, queues, resumes and replays the workflows of a deployment; its arguments are those of `Deployment`.
 
-    FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first
-    run; close the app, or use it as `async with App(...) as app`.
-
-    Args:
-        workflows: the workflows, each under a name of its own.
-        models: the model of each role: a Model, a LangChain chat model, "provider:model" or "embedded".
-        database: where the ledger is: sqlite:///FILE or postgresql://...
-        keep_checkpoints: the last one of each run that has not succeeded (`unfinished`), or `all`; the ledger is kept
-            always.
-        spend_limits: what tenants, users, workflows or the app may spend in a window of time.
-        indexer: builds collections of documents for `flowledger index`.
-        limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
-        clock: time, ids and chance; a test brings its own.
-
-    Raises:
-        ConfigurationError: two workflows share a name, or a workflow needs a role that no model plays.
+    The database is opened at the first run; close the app, or use it as `async with App(...) as app`.
     """
-
-    def __init__(
-        self,
-        *,
-        workflows: Iterable[Workflow],
-        models: Mapping[str, Model | str | BaseChatModel] | None = None,
-        database: str = DEFAULT_DATABASE,
-        keep_checkpoints: KeepCheckpoints = "unfinished",
-        spend_limits: Sequence[SpendLimit] = (),
-        indexer: Indexer | None = None,
-        limits: Mapping[str, RateLimit] | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self.workflows: dict[str, Workflow] = {}
-        for workflow in workflows:
-            if workflow.name in self.workflows:
-                raise ConfigurationError(f"two workflows are called {workflow.name!r}: give each a name of its own")
-            self.workflows[workflow.name] = workflow
-        self.models = dict(models or {})
-        self.database = os.environ.get("FLOWLEDGER_DATABASE") or database
-        self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
-        self.spend_limits = tuple(spend_limits)
-        self.indexer = indexer
-        self.limits = dict(limits or {})
-        self.clock: Clock = clock or SystemClock()
-        self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
-        self._ledger: SqlLedger | None = None
-        self._runner: Runner | None = None
-        self._cast = Cast(self.models)
-        self._streams = Streams(self.clock)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    @property
-    def ledger(self) -> SqlLedger:
-        """The ledger, opened on first use.
-
-        Raises:
-            ConfigurationError: the address of the database cannot be used.
-            StoreError: the database cannot be opened.
-        """
-        if self._ledger is None:
-            self._ledger = SqlLedger(Database.open(self.database), keep=self.keep_checkpoints)
-            self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
-        return self._ledger
-
-    def workflow(self, name: str) -> Workflow:
-        """Give the workflow of a name.
-
-        Raises:
-            ConfigurationError: there is none; the message names those that there are.
-        """
-        if name not in self.workflows:
-            known = ", ".join(sorted(self.workflows)) or "none"
-            raise ConfigurationError(f"there is no workflow {name!r}; the workflows of this app are: {known}")
-        return self.workflows[name]
-
-    def models_of(self, role: str) -> Sequence[BoundModel]:
-        """Give the models that play a role, the backups behind the first.
-
-        Raises:
-            ConfigurationError: none is named, or one cannot be made.
-        """
-        return self._cast.of(role)
 
     async def run(
         self,
@@ -218,24 +110,6 @@ class App(Replays):
         """Queue runs of a workflow in one transaction, and give their records in the same request."""
         found = self.workflow(workflow)
         return await enqueue(self._running(), found, requests, bundle=self._bundle(found))
-
-    def check_models(self) -> None:
-        """Make the clients of every model that a workflow needs.
-
-        Raises:
-            ConfigurationError: one cannot be made, a price is missing that a budget needs, or a limit is for nobody.
-        """
-        for workflow in self.workflows.values():
-            self._bundle(workflow)
-        self.check_limits()
-
-    def check_limits(self) -> None:
-        """See that each limit is for a model that a workflow asks.
-
-        Raises:
-            ConfigurationError: one is for nobody.
-        """
-        refuse_limits_for_nobody(self.limits, self.workflows.values(), self.models_of)
 
     async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
         """Take up to so many queued runs whose workflows this app has, to work on them here."""
@@ -344,20 +218,6 @@ class App(Replays):
         """
         return as_graph(self.workflow(workflow), self.run, self.questions, self.answer, checkpointer)
 
-    def worst_case(self, workflow: Workflow) -> list[tuple[CallBound, int | None]]:
-        """Give the most model calls of each node in a run, and the most they can cost (nano-USD, None: no bound)."""
-        return self.charges.worst_cases(model_calls(workflow), self.models_of, self.clock.now())
-
-    async def close(self) -> None:
-        """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
-        await self._cast.close()
-        if self._runner is not None:
-            await self._runner.breakers.close()
-            await self._runner.admission.close()
-        ledger, self._ledger, self._runner = self._ledger, None, None
-        if ledger is not None:
-            await ledger.close()
-
     async def _known(self, run_id: str, workflow: str) -> RunResult | None:
         """Give how a run stands, if there is one of this id."""
         if not _RUN_ID.fullmatch(run_id):
@@ -368,28 +228,4 @@ class App(Replays):
             return None
         if record.workflow != workflow:
             raise InputError(f"the run {run_id} is one of {record.workflow!r}, not of {workflow!r}: give it another id")
-        output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
-        return RunResult.of(record, output)
-
-    def _running(self) -> Runner:
-        if self._runner is None:
-            settle()
-            self._runner = Runner(
-                ledger=self.ledger,
-                clock=self.clock,
-                targets_of=lambda role: [ModelTarget(model, self.charges) for model in self.models_of(role)],
-                charges=self.charges,
-                breakers=Breakers(self.clock, self.ledger),
-                spend_limits=self.spend_limits,
-                admission=Admission(self.clock, self.ledger, self.limits),
-            )
-        return self._runner
-
-    def _bundle(self, workflow: Workflow, budget: Budget | None = None) -> dict[str, Any]:
-        _ = self.ledger  # it has prices of its own
-        in_usd = (
-            bool(self.spend_limits)
-            or (budget or workflow.budget).usd is not None
-            or any(node.has_budget_in_usd for node in workflow.nodes.values())
-        )
-        return bundle_of(workflow, self.models_of, self.charges, self.clock.now(), in_usd=in_usd)
+        return await self.result_of(record)

@@ -4,31 +4,24 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from engine.definition.workflow import Workflow
+from engine.deployment import Deployment
 from engine.errors import RunBusy
-from engine.ports import Clock
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
+from engine.runtime.result import RunResult
 from engine.store import kept_answers, queue_control, shared_breakers, spend
-from engine.store.ledger import SqlLedger
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
 
-class Controls:
+class Controls(Deployment):
     """The part of an app that runs nothing itself."""
 
-    clock: Clock
-
-    @property
-    def ledger(self) -> SqlLedger:
-        """The ledger, opened on first use."""
-        raise NotImplementedError
-
-    def workflow(self, name: str) -> Workflow:
-        """Give the workflow of a name."""
-        raise NotImplementedError
+    async def result_of(self, record: RunRecord) -> RunResult:
+        """Give how a run stands, as whoever ran it heard it."""
+        output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
+        return RunResult.of(record, output)
 
     async def cancel(self, run_id: str) -> RunRecord:
         """End a run, whichever process has it, and give its record; returns when it has ended.

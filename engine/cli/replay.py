@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, within
 from engine.cli.render import console, money, print_result
 from engine.definition.policies import Budget
-from engine.replays import Changes, Replayed
+from engine.replay.changes import Changes
+from engine.replay.replays import Replayed
 
 
 def replay(
@@ -39,16 +39,17 @@ def replay(
     Example: flowledger replay 01936f2a --set prompt.draft=@better.md
     """
     changes = Changes.of(settings or [])
-    loaded = _with_models(load_app(app, database), changes)
+    loaded = load_app(app, database)
 
     async def work() -> Replayed:
         name = (await loaded.ledger.run(run)).workflow
         workflow = changes.applied_to(loaded.workflow(name))
         limits: dict[str, Any] = workflow.budget.model_dump() | {"usd": max_cost}
         budget = Budget(**limits) if max_cost else None
-        return await loaded.replay(
-            run, recorded=recorded, since=since, workflow=workflow, live_effects=live_effects, budget=budget
-        )
+        async with loaded.with_models(changes.models) as cast:
+            return await cast.replay(
+                run, recorded=recorded, since=since, workflow=workflow, live_effects=live_effects, budget=budget
+            )
 
     found = asyncio.run(within(loaded, work))
     if as_json:
@@ -60,18 +61,3 @@ def replay(
         console.print(f"differs: {found.difference}" if found.difference else "it ended as before", markup=False)
     if recorded and found.difference:
         raise typer.Exit(1)
-
-
-def _with_models(app: App, changes: Changes) -> App:
-    """Give an app in which other models play some roles."""
-    if not changes.models:
-        return app
-    return App(
-        workflows=app.workflows.values(),
-        models={**app.models, **changes.models},
-        database=app.database,
-        keep_checkpoints=app.keep_checkpoints,
-        spend_limits=app.spend_limits,
-        limits=app.limits,
-        clock=app.clock,
-    )

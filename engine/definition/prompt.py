@@ -47,12 +47,17 @@ class Prompt(Frozen):
             whole = found.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise DefinitionError(f"prompt {found}", [f"it cannot be read: {error}"]) from error
+        prompt = cls.parse(whole)
+        if not prompt.text:
+            raise DefinitionError(f"prompt {found}", ["it is empty"])
+        return prompt.model_copy(update={"name": found.stem})
+
+    @classmethod
+    def parse(cls, whole: str) -> "Prompt":
+        """Read the two parts of a text, as they stand in a file."""
         head, mark, user = whole.partition(_USER)
         system = head.replace(_SYSTEM, "").strip() if mark else ""
-        text = (user if mark else whole).strip()
-        if not text:
-            raise DefinitionError(f"prompt {found}", ["it is empty"])
-        return cls(text=text, system=system, name=found.stem)
+        return cls(text=(user if mark else whole).strip(), system=system)
 
     @cached_property
     def version(self) -> str:

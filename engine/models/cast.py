@@ -9,10 +9,13 @@ from engine.models.roles import BoundModel, Model, bind, role_from_environment
 
 
 class Cast:
-    """The models of an app by role; FLOWLEDGER_MODEL_<ROLE> wins over what the app says."""
+    """The models of an app by role; FLOWLEDGER_MODEL_<ROLE> wins over what the app says, and `instead` over both."""
 
-    def __init__(self, models: Mapping[str, Model | str | BaseChatModel]) -> None:
+    def __init__(
+        self, models: Mapping[str, Model | str | BaseChatModel], instead: Mapping[str, Model | str] | None = None
+    ) -> None:
         self._models = models
+        self._instead = instead or {}
         self._bound: dict[str, Sequence[BoundModel]] = {}
 
     def of(self, role: str) -> Sequence[BoundModel]:
@@ -22,7 +25,7 @@ class Cast:
             ConfigurationError: none is named, or one cannot be made.
         """
         if role not in self._bound:
-            model = role_from_environment(role) or self._models.get(role)
+            model = self._instead.get(role) or role_from_environment(role) or self._models.get(role)
             if model is None:
                 variable = f"FLOWLEDGER_MODEL_{role.upper().replace('-', '_')}"
                 raise ConfigurationError(

@@ -248,6 +248,7 @@ class Step:
         kept: what its node keeps when it is asked again.
         spent: what its own calls were charged.
         ends_ns: when the time of its node is over, by the clock's count.
+        forced: fields that a replay sets here.
         has_said: whether a listener heard text of it.
         asked: how often it has asked a person the same, by digest.
         waits_for: the ids of the questions that it, or a step inside it, waits for.
@@ -277,6 +278,7 @@ class Step:
     has_said: bool = False
     spent: Amount = field(default_factory=Amount)
     ends_ns: int | None = None
+    forced: Mapping[str, Any] = field(default_factory=dict[str, Any])
     _account: Account | None = None
 
     @property

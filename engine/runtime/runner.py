@@ -111,6 +111,7 @@ class Runner:
         budget: Budget | None = None,
         force: bool = False,
         listener: Listener | None = None,
+        tape: Tape | None = None,
     ) -> RunResult:
         """Go on with a run that has not come to its end, from its last checkpoint, in this process.
 
@@ -121,6 +122,7 @@ class Runner:
             budget: what the whole run may spend, if not what the workflow says.
             force: take the run even from a process that seems to live; that one can write nothing more of it.
             listener: is told what happens while it happens.
+            tape: what a replay is answered from.
 
         Raises:
             InputError: the run has come to its end.
@@ -131,7 +133,9 @@ class Runner:
         cancel = Cancellation()
         said = None if budget is None else budget.model_dump_json(exclude_defaults=True)
         taken = await self.ledger.take(run_id, self.clock.now(), cancel, force=force, budget=said)
-        return await self.go_on(workflow, taken, bundle=bundle, cancel=cancel, budget=budget, listener=listener)
+        return await self.go_on(
+            workflow, taken, bundle=bundle, cancel=cancel, budget=budget, listener=listener, tape=tape
+        )
 
     async def go_on(
         self,
@@ -143,6 +147,7 @@ class Runner:
         budget: Budget | None = None,
         listener: Listener | None = None,
         leaving: Leaving | None = None,
+        tape: Tape | None = None,
     ) -> RunResult:
         """Work on a run that was taken, from its last checkpoint or its input; whoever sets `leaving` has it stop."""
         has_begun = taken.has_begun
@@ -158,7 +163,7 @@ class Runner:
         cancel = cancel or Cancellation()
         self.ledger.hold(taken.record.run_id, cancel)
         try:
-            run = self.prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget)
+            run = self.prepare(workflow, taken.record, outbox, bundle, listener, taken=taken, budget=budget, tape=tape)
         except BaseException:
             self.ledger.let_go(outbox)
             raise

@@ -58,6 +58,9 @@ def begin(
     )
     if run.tape is not None:
         step.began_at = run.tape.began(step.key, now)
+        if forced := run.tape.forced(step.key):
+            step.forced, step.state = forced, {**state, **forced}
+            step.inputs = {field: step.state.get(field) for field in node.reads}
     if tries and parent is not None:
         step.shared_account.recount(Amount(steps=tries))
     return step

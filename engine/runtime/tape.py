@@ -1,6 +1,6 @@
 """A tape: what a run was answered, by step and request, so that it can be played again without asking anybody."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -15,6 +15,21 @@ Mode = Literal["recorded", "then live"]
 """What happens to a request that is not on the tape: the replay ends there, or it is made."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Where a replay leaves the recorded run: from that visit of a node on everything is asked anew.
+
+    Attributes:
+        node: its name.
+        visit: which visit of it; the first unless said.
+        state: fields that hold something else from there on, JSON.
+    """
+
+    node: str
+    visit: int = 1
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
 @dataclass(slots=True, kw_only=True)
 class Tape:
     """The attempts, answers of people and cached answers of one run; each is given out once.
@@ -22,14 +37,13 @@ class Tape:
     Attributes:
         record: the run.
         live_effects: whether a tool that acts once may be called when its call is not on the tape.
-        played: how many attempts were answered from the tape, and `live` how many were not.
+        fork: where the replay leaves the run.
     """
 
     record: RunRecord
     mode: Mode
     live_effects: bool = False
-    played: int = 0
-    live: int = 0
+    fork: Fork | None = None
     _attempts: dict[tuple[StepKey, str], list[CallRecord]] = field(
         default_factory=dict[tuple[StepKey, str], list[CallRecord]]
     )
@@ -49,7 +63,8 @@ class Tape:
         *,
         mode: Mode,
         live_effects: bool = False,
-        until: str | None = None,
+        fork: Fork | None = None,
+        changed: Collection[str] = (),
     ) -> "Tape":
         """Read a tape off the rows of a run.
 
@@ -62,17 +77,19 @@ class Tape:
             questions: what people were asked.
             mode: what happens to what is not on the tape.
             live_effects: whether tools that act once may be called then.
-            until: the node from which on nothing is played, as in "draft" or "draft#2" for its second visit.
+            fork: the visit from which on nothing is played.
+            changed: nodes that are other by now, so that what a cache gave for them says nothing.
         """
-        tape = cls(record=record, mode=mode, live_effects=live_effects)
+        tape = cls(record=record, mode=mode, live_effects=live_effects, fork=fork)
         by_id: dict[str, StepRecord] = {}
         for step in steps:
             if step.step_id not in by_id or step.attempt > by_id[step.step_id].attempt:
                 by_id[step.step_id] = step
-        ends = None if until is None else _first_seq(steps, until)
+        ends = None if fork is None else _first_seq(steps, fork)
         keys = {step_id: _key(step, by_id) for step_id, step in by_id.items()}
         for step_id, step in by_id.items():
-            if ends is None or step.seq < ends:
+            is_stale = step.cached and step.node_name.partition("/")[0] in changed
+            if (ends is None or step.seq < ends) and not is_stale:
                 tape._steps.setdefault(keys[step_id], step)
         for call in sorted(calls, key=lambda call: call.seq or 0):
             step = by_id.get(call.step_id)
@@ -97,7 +114,6 @@ class Tape:
         left = self._attempts.get((key, request_hash))
         if not left:
             return None
-        self.played += 1
         return left.pop(0)
 
     def other(self, key: StepKey, ordinal: int) -> CallRecord | None:
@@ -112,6 +128,11 @@ class Tape:
         """Say when a step began in the recorded run; now, if it did not."""
         step = self._steps.get(key)
         return now if step is None else step.started_at
+
+    def forced(self, key: StepKey) -> Mapping[str, Any]:
+        """Give the fields that hold something else from a step on."""
+        here = self.fork is not None and key == ((self.fork.node, self.fork.visit, None),)
+        return self.fork.state if self.fork is not None and here else {}
 
     def question(self, key: StepKey, about: str) -> QuestionRecord | None:
         """Give what a person was asked in a step about just this, once."""
@@ -142,7 +163,6 @@ def _key(step: StepRecord, by_id: Mapping[str, StepRecord]) -> StepKey:
     return (*around, (step.node_name, step.visit, step.item))
 
 
-def _first_seq(steps: Sequence[StepRecord], until: str) -> int | None:
-    name, _, visit = until.partition("#")
-    found = [step.seq for step in steps if step.node_name == name and (not visit or str(step.visit) == visit)]
+def _first_seq(steps: Sequence[StepRecord], fork: Fork) -> int | None:
+    found = [step.seq for step in steps if (step.node_name, step.visit) == (fork.node, fork.visit)]
     return min(found, default=None)

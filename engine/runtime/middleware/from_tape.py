@@ -34,7 +34,6 @@ async def from_tape(call: Call, call_next: CallNext) -> Answer:
         _as_it_ended(call, tape)
         call.target.bound(call, call.step.account)  # what was refused before it was sent left no attempt
         await _allow(call, tape, row)
-        tape.live += 1
         return await call_next(call)
     call.recorded = tape.take(call.step.key, call.request_hash)
     if row.status in ("cancelled", "interrupted"):

@@ -43,7 +43,8 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
         _charge(call, row, usage=None, billed=True)
         raise
     finally:
-        row.duration_ns = run.clock.monotonic_ns() - began
+        played = call.recorded.duration_ns if call.recorded is not None else None
+        row.duration_ns = played or run.clock.monotonic_ns() - began
         _end(call, row)
     if matters:
         await run.ledger.write(run.outbox)

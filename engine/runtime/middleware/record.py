@@ -23,6 +23,8 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     row.status = "interrupted"
     try:
         update = await call_next(step)
+        if step.forced:
+            update = {**step.forced, **update}
         row.update_payload = run.keep(update)
         row.goto = ", ".join(step.goto)
         row.status = "failed" if row.fallback_to else "ok"

@@ -34,7 +34,7 @@ from engine import (
 from engine.definition.context_policy import History
 from engine.definition.guardrail import Action
 from engine.errors import BadRequest, Overloaded, RateLimited
-from engine.replays import Changes
+from engine.replay.changes import Changes
 from engine.testing import ScriptedModel, StillClock
 from tests.flows import app_for, ask, is_good, line, noting, open_ticket, scripted, search
 from tests.unit.runtime.test_budget import Notes, Noting
