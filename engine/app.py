@@ -6,10 +6,11 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from typing import Any
 
 from engine.definition.policies import Budget
+from engine.definition.workflow import Workflow
 from engine.errors import InputError
 from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
-from engine.replay.replays import Replays
+from engine.replay.tapes import Tapes
 from engine.runtime.as_graph import as_graph
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
 from engine.runtime.events import Event, Listener
@@ -25,7 +26,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Replays):
+class App(Tapes):
     """Runs, queues, resumes and replays the workflows of a deployment; its arguments are those of `Deployment`.
 
     The database is opened at the first run; close the app, or use it as `async with App(...) as app`.
@@ -59,8 +60,8 @@ class App(Replays):
             InputError: the input does not fit the workflow's state, or the id is another workflow's or none.
             StoreError: the ledger cannot be written.
         """
-        found = self.workflow(workflow)
-        if run_id is not None and (known := await self._known(run_id, workflow)) is not None:
+        found = await self.released(workflow)
+        if run_id is not None and (known := await self._known(run_id, found.name)) is not None:
             return known if known.status in _FINAL else await self.resume(run_id, listener=listener)
         bundle = self._bundle(found)
         origin = Origin(
@@ -108,13 +109,12 @@ class App(Replays):
 
     async def enqueue_all(self, workflow: str, requests: Iterable[RunRequest]) -> list[RunRecord]:
         """Queue runs of a workflow in one transaction, and give their records in the same request."""
-        found = self.workflow(workflow)
-        return await enqueue(self._running(), found, requests, bundle=self._bundle(found))
+        found = await self.released(workflow)
+        return await enqueue(self._running(), found, requests, bundle=self._bundle(found), release=workflow)
 
     async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
         """Take up to so many queued runs whose workflows this app has, to work on them here."""
-        versions = {workflow.version for workflow in self.workflows.values()}
-        return await self.ledger.claim(Wanted(queues, versions), capacity, self.clock.now())
+        return await self.ledger.claim(Wanted(queues, (await self.standing()).runnable), capacity, self.clock.now())
 
     async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.
@@ -122,8 +122,8 @@ class App(Replays):
         Raises:
             LeaseLost: another process has the run by now.
         """
-        workflow = self.workflow(taken.record.workflow)
         try:
+            workflow = await self.to_begin(taken.record) if not taken.has_begun else await self._own(taken.record)
             bundle = self._bundle(workflow)
         except BaseException:
             self.ledger.give_back(taken.record)
@@ -184,7 +184,7 @@ class App(Replays):
             LeaseLost: another process took it meanwhile.
         """
         record = await self.ledger.run(run_id)
-        workflow = self.workflow(record.workflow)
+        workflow = await self._own(record)
         bundle = self._bundle(workflow, budget)
         if not accept_version:
             await refuse_another_version(self.ledger, record, workflow, bundle)
@@ -217,6 +217,10 @@ class App(Replays):
             ConfigurationError: there is no such workflow.
         """
         return as_graph(self.workflow(workflow), self.run, self.questions, self.answer, checkpointer)
+
+    async def _own(self, record: RunRecord) -> Workflow:
+        """Give the version that a run began with, if this process can run it; else the workflow as it is here."""
+        return (await self.standing()).runnable.get(record.version) or self.workflow(record.workflow)
 
     async def _known(self, run_id: str, workflow: str) -> RunResult | None:
         """Give how a run stands, if there is one of this id."""

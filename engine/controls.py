@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from engine.deployment import Deployment
 from engine.errors import RunBusy
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
+from engine.releases import Releases
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.result import RunResult
@@ -15,7 +15,7 @@ from engine.store import kept_answers, queue_control, shared_breakers, spend
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
 
-class Controls(Deployment):
+class Controls(Releases):
     """The part of an app that runs nothing itself."""
 
     async def result_of(self, record: RunRecord) -> RunResult:
@@ -49,7 +49,7 @@ class Controls(Deployment):
             RunBusy: it is queued, or a living process has it.
         """
         record, now = await self.ledger.run(run_id), self.clock.now()
-        version = self.workflow(record.workflow).version
+        version = (await self.released(record.workflow)).version
         await self.ledger.change(
             lambda connection: queue_control.requeue(connection, record.run_id, queue, lane, version, now)
         )

@@ -85,6 +85,8 @@ class Deployment:
         self._ledger: SqlLedger | None = None
         self._runner: Runner | None = None
         self._cast = Cast(self.models)
+        self._versions: dict[str, Workflow] = {}  # those that were read from the ledger
+        self._last_answers: dict[str, str] = {}  # what tools answered that replays do not call
         self._streams = Streams(self.clock)
 
     async def __aenter__(self) -> Self:
@@ -164,6 +166,18 @@ class Deployment:
             yield other
         finally:
             await other._leave_models()
+
+    @asynccontextmanager
+    async def in_memory(self, models: Mapping[str, Model | str]) -> AsyncGenerator[Self]:
+        """Give the app on a ledger of its own that nothing is left of, with these models in these roles."""
+        other = copy(self)
+        other._runner, other._cast = None, Cast(self.models, instead=models)
+        other._ledger = SqlLedger(Database.open("sqlite:///:memory:"))
+        other._versions = {}
+        try:
+            yield other
+        finally:
+            await other.close()
 
     async def _leave_models(self) -> None:
         await self._cast.close()

@@ -152,6 +152,7 @@ class QueueEntryRecord:
         available_at: from when on it may be taken; None while it is worked on or waits for a person.
         attempts: how often it was taken.
         deaths: how many processes died that had it.
+        release: under which name it was queued; until it begins it is of the version that this stands for.
     """
 
     run_id: str
@@ -163,6 +164,7 @@ class QueueEntryRecord:
     available_at: datetime | None
     attempts: int = 0
     deaths: int = 0
+    release: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -116,8 +116,7 @@ class Worker:
 
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
-        versions = {workflow.version for workflow in self.app.workflows.values()}
-        wanted = Wanted(self.queues, versions)
+        wanted = Wanted(self.queues, (await self.app.standing()).runnable)
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
     async def _see_to_the_dead(self) -> None:

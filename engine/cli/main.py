@@ -29,6 +29,8 @@ from engine.cli import (
     run,
     runs,
     spend,
+    tape,
+    versions,
     worker,
 )
 from engine.errors import EngineError
@@ -64,6 +66,10 @@ cli.command("resolve")(recover.resolve)
 cli.command("approve")(approve.approve)
 cli.command("runs")(runs.runs)
 cli.command("show")(runs.show)
+cli.add_typer(tape.commands, name="tape")
+cli.command("versions")(versions.versions)
+cli.command("diff")(versions.diff)
+cli.add_typer(versions.commands, name="release")
 cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
 cli.command("routes")(routes.routes)

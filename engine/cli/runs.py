@@ -10,9 +10,10 @@ import typer
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, SinceOption, parse_since
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, SinceOption, parse_since, within
 from engine.cli.questions import values_of
 from engine.cli.render import console, print_runs
+from engine.cli.travel import show_at, travelled, walk
 from engine.cli.tree import Recorded, run_tree
 from engine.errors import InputError
 from engine.payloads import unpack
@@ -55,6 +56,8 @@ def runs(
 def show(
     run: Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")],
     payloads: Annotated[bool, typer.Option("--payloads", help="Show what each step read and wrote.")] = False,
+    at: Annotated[str | None, typer.Option("--at", help="Show the state at this step, as in draft or draft#2.")] = None,
+    walks: Annotated[bool, typer.Option("--walk", help="Go through the state step by step, with Enter.")] = False,
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -64,6 +67,10 @@ def show(
     Example: flowledger show 01936f2a
     """
     loaded = load_app(app, database)
+    if at is not None or walks:
+        run_id, found_states = asyncio.run(within(loaded, lambda: travelled(loaded, run)))
+        walk(found_states) if at is None else show_at(run_id, found_states, at, as_json=as_json)
+        return
 
     async def read(ledger: SqlLedger) -> tuple[Recorded, dict[str, Any], list[dict[str, Any]]]:
         found = await Recorded.of(ledger, run)

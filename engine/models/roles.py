@@ -10,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 
 from engine.errors import ConfigurationError
 from engine.models.extractive import Extractive
+from engine.models.unasked import Unasked
 from engine.usage import Price
 
 EMBEDDED = "embedded"
@@ -170,6 +171,14 @@ def _bind_client(model: Model) -> BoundModel:
     chat = model.model
     if not isinstance(chat, BaseChatModel):
         raise ConfigurationError(f"a chat model or a 'provider:model' string is expected, not {type(chat).__name__}")
+    if isinstance(chat, Unasked):
+        return BoundModel(
+            provider=chat.provider,
+            name=chat.model_name,
+            chat=chat,
+            price=Price(input="0", output="0"),
+            structured="tool",
+        )
     if isinstance(chat, Extractive):
         free = Price(input="0", output="0")
         return BoundModel(

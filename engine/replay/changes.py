@@ -11,8 +11,8 @@ from engine.definition.workflow import Workflow
 from engine.errors import InputError
 
 _HOW = (
-    "write model.ROLE=SPEC, prompt.NODE=TEXT or @FILE, node.NODE.FIELD=VALUE, guardrail.NAME.FIELD=VALUE "
-    "or budget.FIELD=VALUE"
+    "write model.ROLE=SPEC, prompt.NODE=TEXT or @FILE, node.NODE.FIELD=VALUE, guardrail.NAME.FIELD=VALUE, "
+    "budget.FIELD=VALUE or stub.TOOL=JSON"
 )
 Place = tuple[str, ...]
 
@@ -26,12 +26,14 @@ class Changes:
         models: what plays which role.
         places: what stands where in the definition.
         guardrails: what stands in which field of every guardrail of a name.
+        stubs: what is taken for the answer of a tool that acts once and is not called.
     """
 
     settings: tuple[str, ...] = ()
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     places: Mapping[Place, Any] = field(default_factory=dict[Place, Any])
     guardrails: Mapping[tuple[str, str], Any] = field(default_factory=dict[tuple[str, str], Any])
+    stubs: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @classmethod
     def of(cls, settings: Sequence[str]) -> "Changes":
@@ -43,6 +45,7 @@ class Changes:
         models: dict[str, str] = {}
         places: dict[Place, Any] = {}
         guardrails: dict[tuple[str, str], Any] = {}
+        stubs: dict[str, Any] = {}
         said: list[str] = []
         for setting in settings:
             name, equals, text = setting.partition("=")
@@ -56,12 +59,14 @@ class Changes:
                     places[*_place_of(node), *path] = _json(text)
                 case ["guardrail", guardrail, where] if equals:
                     guardrails[guardrail, where] = _json(text)
+                case ["stub", tool] if equals and tool:
+                    stubs[tool] = _json(text)
                 case ["budget", where] if equals:
                     places["budget", where] = _json(text)
                 case _:
                     raise InputError(f"--set {setting!r}: {_HOW}")
             said.append(f"{name}={text}")
-        return cls(tuple(said), models, places, guardrails)
+        return cls(tuple(said), models, places, guardrails, stubs)
 
     def applied_to(self, workflow: Workflow) -> Workflow:
         """Give a workflow with these changes.

@@ -9,6 +9,7 @@ from engine.definition.policies import Budget
 from engine.definition.state import Replace, fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError, UpdateInvalid
+from engine.payloads import canonical
 from engine.records import CallRecord, RunRecord, RunStatus, StepRecord
 from engine.replay.reach import changed_nodes
 from engine.runtime.events import Listener
@@ -17,11 +18,12 @@ from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.tape import Fork, Tape
+from engine.store import replay_batches
 
 ORIGIN = "replay"
 """Where a replayed run comes from, in `runs.origin`."""
 
-_STOPPED = (RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.CANCELLED)
+_STOPPED = (RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.CANCELLED, RunStatus.BUDGET_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,15 @@ class Replayed:
     before: RunRecord
     difference: str | None
     calls: tuple[CallRecord, ...]
+
+    @property
+    def verdict(self) -> str:
+        """What became of the run: fixed, broken, the same, or diverged, if it succeeded or failed otherwise."""
+        after, error = self.result.status is RunStatus.SUCCEEDED, self.result.error
+        if self.difference is None or (error is not None and error.type == "Diverged"):
+            return "same" if self.difference is None else "diverged"
+        before = self.before.status is RunStatus.SUCCEEDED
+        return "diverged" if before is after else "fixed" if after else "broken"
 
     @property
     def live(self) -> int:
@@ -72,6 +83,7 @@ class Replays(Controls):
         state: Mapping[str, Any] | None = None,
         workflow: Workflow | None = None,
         live_effects: bool = False,
+        stubs: Mapping[str, Any] | None = None,
         budget: Budget | None = None,
         new_run_id: str | None = None,
         listener: Listener | None = None,
@@ -87,7 +99,9 @@ class Replays(Controls):
             since: the node from which on everything is asked anew, as in "draft", or "draft#2" for its second visit.
             state: fields that hold something else from there on.
             workflow: what is run instead of the app's workflow of that name.
-            live_effects: let tools that act once be called where their call was not recorded.
+            live_effects: let tools that act once be called where their call was not recorded; else what they answered
+                last in any run stands for their answer.
+            stubs: what stands for it instead, by the name of the tool.
             budget: what the new run may spend, if not what the recorded one could.
             new_run_id: 32 hex digits for the new run; one that was begun before goes on, and pays nothing twice.
             listener: is told what happens while it happens.
@@ -113,6 +127,7 @@ class Replays(Controls):
             live_effects=live_effects,
             fork=_fork(before, steps, chosen, since, state),
             changed=await self.changed_nodes(before, chosen, bundle),
+            stub=lambda tool: self._stub(tool, stubs or {}),
         )
         result = await self._play(tape, chosen, bundle, budget, new_run_id, listener)
         after = await self.ledger.run(result.run_id)
@@ -131,6 +146,17 @@ class Replays(Controls):
             await self.ledger.definition(before.version),
             await self.ledger.value(before.bundle_payload),
         )
+
+    async def _stub(self, tool: str, said: Mapping[str, Any]) -> str | None:
+        """Give what stands for the answer of a tool that is not called: what was said, or what it answered last."""
+        if tool in said:
+            return canonical(said[tool])
+        if tool not in self._last_answers:
+            found = await self.ledger.read(lambda connection: replay_batches.last_answer(connection, tool))
+            if found is None:
+                return None
+            self._last_answers[tool] = found
+        return self._last_answers[tool]
 
     async def _play(
         self,

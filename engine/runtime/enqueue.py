@@ -55,9 +55,11 @@ class RunRequest:
 
 
 async def enqueue(
-    runner: Runner, workflow: Workflow, requests: Iterable[RunRequest], *, bundle: Mapping[str, Any]
+    runner: Runner, workflow: Workflow, requests: Iterable[RunRequest], *, bundle: Mapping[str, Any], release: str
 ) -> list[RunRecord]:
     """Queue runs, all that fit into a transaction at a time; one whose key was used before is given, not made.
+
+    `release` is the name under which they are queued.
 
     Raises:
         InputError: an input does not fit the workflow's state; runs in transactions before it are queued.
@@ -66,12 +68,12 @@ async def enqueue(
     records: list[RunRecord] = []
     waiting = iter(requests)
     while some := list(islice(waiting, _AT_ONCE)):
-        records += await _enqueue_some(runner, workflow, some, bundle)
+        records += await _enqueue_some(runner, workflow, some, bundle, release)
     return records
 
 
 async def _enqueue_some(
-    runner: Runner, workflow: Workflow, requests: Sequence[RunRequest], bundle: Mapping[str, Any]
+    runner: Runner, workflow: Workflow, requests: Sequence[RunRequest], bundle: Mapping[str, Any], release: str
 ) -> list[RunRecord]:
     ids = [_run_id(workflow, request) for request in requests]
     known = {run.run_id: run for run in await runner.ledger.known([run_id for run_id in ids if run_id])}
@@ -81,7 +83,7 @@ async def _enqueue_some(
     for request, run_id in zip(requests, ids, strict=True):
         found = known.get(run_id or "") or made.get(run_id or "")
         if found is None:
-            found, its_rows = await _queued(runner, workflow, request, bundle, run_id)
+            found, its_rows = await _queued(runner, workflow, request, bundle, run_id, release)
             made[found.run_id] = found
             rows += its_rows
         records.append(found)
@@ -99,7 +101,12 @@ def _run_id(workflow: Workflow, request: RunRequest) -> str | None:
 
 
 async def _queued(
-    runner: Runner, workflow: Workflow, request: RunRequest, bundle: Mapping[str, Any], run_id: str | None
+    runner: Runner,
+    workflow: Workflow,
+    request: RunRequest,
+    bundle: Mapping[str, Any],
+    run_id: str | None,
+    release: str,
 ) -> tuple[RunRecord, Sequence[Record]]:
     """Give a run and all that has to be written of it; one whose input is blocked ends here, and is not queued."""
     origin = Origin(
@@ -133,6 +140,7 @@ async def _queued(
         version=workflow.version,
         enqueued_at=now,
         available_at=place.at or now,
+        release=release,
     )
     lane = LaneRecord(queue=place.queue, lane=entry.lane, last_enqueued_at=now)
     return record, [record, *outbox.take_all(), lane, entry]

@@ -1,6 +1,6 @@
 """A tape: what a run was answered, by step and request, so that it can be played again without asking anybody."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -10,6 +10,8 @@ from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord
 
 StepKey = tuple[Any, ...]
 """Where a step stands in any run of a workflow: the steps around it, its name, visit and item."""
+
+Stub = Callable[[str], Awaitable[str | None]]
 
 Mode = Literal["recorded", "then live"]
 """What happens to a request that is not on the tape: the replay ends there, or it is made."""
@@ -38,12 +40,14 @@ class Tape:
         record: the run.
         live_effects: whether a tool that acts once may be called when its call is not on the tape.
         fork: where the replay leaves the run.
+        stub: gives what stands in a column for an answer of a tool, where one that acts once is not called.
     """
 
     record: RunRecord
     mode: Mode
     live_effects: bool = False
     fork: Fork | None = None
+    stub: Stub | None = None
     _attempts: dict[tuple[StepKey, str], list[CallRecord]] = field(
         default_factory=dict[tuple[StepKey, str], list[CallRecord]]
     )
@@ -65,6 +69,7 @@ class Tape:
         live_effects: bool = False,
         fork: Fork | None = None,
         changed: Collection[str] = (),
+        stub: Stub | None = None,
     ) -> "Tape":
         """Read a tape off the rows of a run.
 
@@ -79,14 +84,15 @@ class Tape:
             live_effects: whether tools that act once may be called then.
             fork: the visit from which on nothing is played.
             changed: nodes that are other by now, so that what a cache gave for them says nothing.
+            stub: gives answers of tools that are not called.
         """
-        tape = cls(record=record, mode=mode, live_effects=live_effects, fork=fork)
+        tape = cls(record=record, mode=mode, live_effects=live_effects, fork=fork, stub=stub)
         by_id: dict[str, StepRecord] = {}
         for step in steps:
             if step.step_id not in by_id or step.attempt > by_id[step.step_id].attempt:
                 by_id[step.step_id] = step
         ends = None if fork is None else _first_seq(steps, fork)
-        keys = {step_id: _key(step, by_id) for step_id, step in by_id.items()}
+        keys = keys_of(by_id)
         for step_id, step in by_id.items():
             is_stale = step.cached and step.node_name.partition("/")[0] in changed
             if (ends is None or step.seq < ends) and not is_stale:
@@ -155,6 +161,11 @@ def error_of(row: CallRecord) -> RunError:
 
 def _every(kind: type[CallError]) -> list[type[CallError]]:
     return [kind, *(found for inner in kind.__subclasses__() for found in _every(inner))]
+
+
+def keys_of(steps: Mapping[str, StepRecord]) -> Mapping[str, StepKey]:
+    """Give where each step stands, by its id."""
+    return {step_id: _key(step, steps) for step_id, step in steps.items()}
 
 
 def _key(step: StepRecord, by_id: Mapping[str, StepRecord]) -> StepKey:

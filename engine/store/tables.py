@@ -40,6 +40,7 @@ from engine.records import (
     VersionRecord,
     WorkerRecord,
 )
+from engine.replay_records import BatchReplayRecord, ReleaseRecord, ReplayBatchRecord
 
 metadata = MetaData()
 
@@ -49,6 +50,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     impl = DateTime(timezone=True)
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """What its values are."""
+        return datetime
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
         """Give an aware time."""
@@ -151,6 +157,9 @@ call_costs = _table("call_costs", CallCostRecord, key=("run_id", "call_id", "ver
 calibrations = _table(
     "calibrations", CalibrationRecord, key=("provider", "model", "with_tools", "version"), clustered=True
 )
+releases = _table("releases", ReleaseRecord, ("name",))
+replay_batches = _table("replay_batches", ReplayBatchRecord, key=("batch_id",))
+batch_replays = _table("batch_replays", BatchReplayRecord, key=("batch_id", "run_id"))
 
 spend_windows = Table(
     "spend_windows",

@@ -33,6 +33,8 @@ async def from_tape(call: Call, call_next: CallNext) -> Answer:
     if row is None or where is None:
         _as_it_ended(call, tape)
         call.target.bound(call, call.step.account)  # what was refused before it was sent left no attempt
+        if (stub := await _stub(call, tape)) is not None:
+            return await _count(call, stub)
         await _allow(call, tape, row)
         return await call_next(call)
     call.recorded = tape.take(call.step.key, call.request_hash)
@@ -72,19 +74,7 @@ def _target_of(call: Call, row: CallRecord | None) -> int | None:
     if row is None:
         return None
     for place in range(len(call.targets)):
-        described = CallRecord(
-            call_id="",
-            run_id="",
-            step_id="",
-            node_name="",
-            ordinal=0,
-            attempt=0,
-            operation_name=call.operation,
-            target=call.role,
-            started_at=row.started_at,
-            request_hash="",
-        )
-        call.targets[place].describe(call, described)
+        described = _described(call, place)
         if all(getattr(described, name) == getattr(row, name) for name in _OF_TARGET):
             return place
     return None
@@ -102,15 +92,51 @@ def _as_it_ended(call: Call, tape: Tape) -> None:
             raise ended(message or "")
 
 
+async def _stub(call: Call, tape: Tape) -> CallRecord | None:
+    """Give what stands for an action that a replay does not take: an answer that its tool has given before."""
+    if not _acts(call, tape) or tape.mode == "recorded" or tape.stub is None:
+        return None
+    stub = _described(call, call.target_index)
+    stub.response_payload = await tape.stub(stub.tool_name or "")
+    if stub.response_payload is None:
+        return None
+    call.details["purpose"], call.recorded = "stub", stub
+    return stub
+
+
+def _acts(call: Call, tape: Tape) -> bool:
+    return call.details.get("effect") == "once" and not tape.live_effects
+
+
+def _described(call: Call, place: int) -> CallRecord:
+    """Give what an attempt at one of the targets of a call would say of it."""
+    described = CallRecord(
+        call_id="",
+        run_id="",
+        step_id="",
+        node_name="",
+        ordinal=0,
+        attempt=0,
+        operation_name=call.operation,
+        target=call.role,
+        started_at=call.run.clock.now(),
+        request_hash="",
+    )
+    call.targets[place].describe(call, described)
+    return described
+
+
 async def _allow(call: Call, tape: Tape, row: CallRecord | None) -> None:
     """See whether a request that is not on the tape may be made."""
-    acts = call.details.get("effect") == "once" and not tape.live_effects
-    if tape.mode != "recorded" and not acts:
+    if tape.mode != "recorded" and not _acts(call, tape):
         return
     step = call.step
     place = f"{step.name!r} (visit {step.record.visit}, request {call.ordinal})"
     if tape.mode != "recorded":
-        raise Diverged(f"the replay would act at {place}: {call.target.name} acts once; --live-effects lets it")
+        raise Diverged(
+            f"the replay would act at {place}: {call.target.name} acts once; --live-effects lets it, "
+            "and `--set stub.TOOL=JSON` says what to take for its answer"
+        )
     before = row or tape.other(step.key, call.ordinal)
     if before is None or before.request_payload is None:
         raise Diverged(f"the replay asks {call.target.name} at {place}, where the recorded run asked nobody")

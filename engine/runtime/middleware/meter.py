@@ -126,3 +126,4 @@ def _charge(call: Call, row: CallRecord, *, usage: Usage | None, billed: bool) -
     row.charged_nano_usd = call.reservation.nano_usd if unknown else row.cost_nano_usd or 0
     if call.recorded is not None:
         row.cost_nano_usd, row.cost_source = 0, "recorded"  # it was paid in the recorded run
+        row.charged_tokens, row.charged_nano_usd = call.recorded.charged_tokens, call.recorded.charged_nano_usd
