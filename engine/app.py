@@ -40,10 +40,10 @@ from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
 from engine.store.database import Database
+from engine.store.lanes import Wanted
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
-from engine.store.run_queue import Wanted
 
 DEFAULT_DATABASE = "sqlite:///runs.db"
 _RUN_ID = re.compile("[0-9a-f]{32}")

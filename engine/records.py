@@ -4,7 +4,7 @@ Times are aware UTC datetimes, durations nanoseconds, money nano-USD; None is "u
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -150,6 +150,8 @@ class QueueEntryRecord:
         priority: the higher, the sooner within its lane.
         version: of the workflow; only a worker that has it takes the run.
         available_at: from when on it may be taken; None while it is worked on or waits for a person.
+        resource: what it shares with runs of other lanes, for a limit of its own.
+        taken_at: since when it is worked on.
         attempts: how often it was taken.
         deaths: how many processes died that had it.
     """
@@ -163,6 +165,13 @@ class QueueEntryRecord:
     available_at: datetime | None
     attempts: int = 0
     deaths: int = 0
+    workflow: str = ""
+    resource: str | None = None
+    taken_at: datetime | None = None
+
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Before anything that a ledger knows of."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -171,14 +180,33 @@ class LaneRecord:
 
     Attributes:
         max_running: how many of its runs may be worked on at once; None is unlimited.
-        last_claim_at: when a run of it was taken last.
+        last_claim_at: when a run of it was taken last; long ago if none ever was.
+        starts_per_second: how fast its runs may be taken; None is unlimited.
+        next_start_at: when the next may be taken, by that; the longer ago, the more at once.
     """
 
     queue: str
     lane: str
-    last_enqueued_at: datetime
+    began_at: datetime
     max_running: int | None = None
-    last_claim_at: datetime | None = None
+    last_claim_at: datetime | None = NEVER
+    starts_per_second: float | None = None
+    next_start_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class QueueLimitRecord:
+    """How many runs of a queue may be worked on at once, of all lanes together.
+
+    Attributes:
+        kind: what they have in common: `workflow` or `resource`.
+        name: which.
+    """
+
+    queue: str
+    kind: str
+    name: str
+    max_running: int
 
 
 @dataclass(slots=True, kw_only=True)

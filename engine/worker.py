@@ -11,7 +11,8 @@ from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
-from engine.store.run_queue import Wanted, due_count, forget_lanes, reap
+from engine.store.lanes import Wanted
+from engine.store.run_queue import due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0

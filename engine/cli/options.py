@@ -92,6 +92,21 @@ def parse_span(option: str, text: str) -> timedelta:
     return span
 
 
+def parse_rate(option: str, text: str) -> float | None:
+    """Read a rate like 10/s, 600/m or 1000/h, as a number a second; `none` is None.
+
+    Raises:
+        InputError: the text is none of these.
+    """
+    if text == "none":
+        return None
+    number, _, unit = text.partition("/")
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(unit)
+    if seconds is None or not number.isdecimal() or int(number) == 0:
+        raise InputError(f"{option} {text!r} is not a rate like 10/s, 600/m or 1000/h, nor `none`")
+    return int(number) / seconds
+
+
 def parse_moment(option: str, text: str) -> datetime:
     """Read a date, or a date with a time; UTC where it names no zone.
 

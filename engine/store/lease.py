@@ -126,7 +126,8 @@ class Lease:
 
     def take(self, connection: Connection, fences: Mapping[str, int]) -> None:
         """Take or renew the lease, and runs with it, within a transaction; `hold` each when that has committed."""
-        connection.execute(self._beat)
+        if time.monotonic() >= self._next_beat:
+            connection.execute(self._beat)
         self._runs |= {run_id: _Held(fence=fence) for run_id, fence in fences.items()}
 
     def is_held(self, connection: Connection, run: Any) -> bool:
@@ -152,10 +153,14 @@ def count_alive(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(tables.workers.c.beat_at > latest)) or 0
 
 
+def clock_of(dialect: str) -> Any:
+    """Give what says the time of the database within a statement."""
+    return _NOW_SQLITE if dialect == "sqlite" else _NOW_POSTGRES
+
+
 def time_of(connection: Connection) -> datetime:
     """Give the time of the database, by which beats are written down."""
-    now = _NOW_SQLITE if connection.dialect.name == "sqlite" else _NOW_POSTGRES
-    return connection.execute(select(now)).scalar_one()
+    return connection.execute(select(clock_of(connection.dialect.name))).scalar_one()
 
 
 @cache

@@ -19,6 +19,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
+from engine.store.lanes import Wanted
 from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
 from engine.store.statements import EntryEnded, EntryLeft, FinishedRun, Kind, Row
@@ -154,7 +155,7 @@ class RunLedger:
                 raise RunBusy("one of the runs is there already: none of them was queued") from error
             raise
 
-    async def claim(self, wanted: run_queue.Wanted, capacity: int, now: datetime) -> list[Taken]:
+    async def claim(self, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.
 
         Raises:
