@@ -22,7 +22,7 @@ from engine.ports import Clock, Indexer, Taken
 from engine.records import RunRecord, RunStatus
 from engine.replays import Replays
 from engine.runtime.as_graph import as_graph
-from engine.runtime.bundle import bundle_of
+from engine.runtime.bundle import bundle_of, check_each
 from engine.runtime.clock import SystemClock
 from engine.runtime.collector import settle
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
@@ -219,15 +219,15 @@ class App(Replays):
         found = self.workflow(workflow)
         return await enqueue(self._running(), found, requests, bundle=self._bundle(found))
 
-    def check_models(self) -> None:
-        """Make the clients of every model that a workflow needs.
+    def check_models(self, workflows: Collection[str] | None = None) -> None:
+        """Make the clients of every model that some workflows need, all if none are named.
 
         Raises:
             ConfigurationError: one cannot be made, a price is missing that a budget needs, or a limit is for nobody.
         """
-        for workflow in self.workflows.values():
-            self._bundle(workflow)
-        self.check_limits()
+        check_each(self._bundle, [self.workflow(name) for name in workflows or self.workflows])
+        if workflows is None:
+            self.check_limits()
 
     def check_limits(self) -> None:
         """See that each limit is for a model that a workflow asks.
@@ -237,10 +237,15 @@ class App(Replays):
         """
         refuse_limits_for_nobody(self.limits, self.workflows.values(), self.models_of)
 
-    async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
-        """Take up to so many queued runs whose workflows this app has, to work on them here."""
-        versions = {workflow.version for workflow in self.workflows.values()}
-        return await self.ledger.claim(Wanted(queues, versions), capacity, self.clock.now())
+    def versions(self, workflows: Collection[str] | None = None) -> set[str]:
+        """Give the versions of some workflows, of all if none are named."""
+        return {self.workflow(name).version for name in workflows or self.workflows}
+
+    async def claim(
+        self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,), workflows: Collection[str] | None = None
+    ) -> list[Taken]:
+        """Take up to so many queued runs of these workflows, of all if none are named, to work on them here."""
+        return await self.ledger.claim(Wanted(queues, self.versions(workflows)), capacity, self.clock.now())
 
     async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.

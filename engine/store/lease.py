@@ -91,6 +91,11 @@ class Lease:
             del self._runs[run_id]
             self._released.append(run_id)
 
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the database took the last beat; None before the first."""
+        return time.monotonic() - self._next_beat + _BEAT_SECONDS if self._next_beat else None
+
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
         return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None

@@ -52,6 +52,16 @@ class RunLedger:
         return self._lease.worker_id
 
     @property
+    def lease_age_s(self) -> float | None:
+        """Seconds since the database took the last beat of this process; None before the first."""
+        return self._lease.age_s
+
+    @property
+    def fenced(self) -> int:
+        """How many writes were refused, since another process had the run by then."""
+        return self._writer.fenced
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything that was queued is durable."""
         return self._writer.is_idle

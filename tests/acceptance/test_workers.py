@@ -162,6 +162,17 @@ def test_runs_are_queued_from_a_file_and_worked_on_from_the_command_line(flowled
     assert worker["worker_id"] in flowledger("workers").out
 
 
+def test_a_worker_that_grows_too_large_says_so_and_ends_with_a_code_of_its_own(flowledger):
+    ran = flowledger("worker", "--memory-limit", "1MB")
+    assert (ran.code, "more than --memory-limit allows" in ran.err) == (5, True)
+
+
+def test_several_processes_work_until_nothing_is_left_and_add_up_what_they_did(flowledger):
+    flowledger("enqueue", "notes", "question=why")
+    worked = flowledger("worker", "--processes=2", "--until-empty", "--json")
+    assert (worked.code, json.loads(worked.out)) == (0, {"succeeded": 1})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -178,6 +189,9 @@ def test_runs_are_queued_from_a_file_and_worked_on_from_the_command_line(flowled
         (["queue", "limit", "default", "2", "--workflow", "nothing"], "there is no workflow 'nothing'"),
         (["queue", "limit", "default", "2", "--lane", "a", "--resource", "b"], "say one of --lane, --workflow"),
         (["queue", "limit", "default", "--resource", "b", "--rate", "1/s"], "--rate is for a lane"),
+        (["worker", "--workflows", "nothing"], "there is no workflow 'nothing'"),
+        (["worker", "--memory-limit", "much"], "--memory-limit 'much' is not a size like 512MB or 2GB"),
+        (["worker", "--processes", "3", "--health-port", "65534"], "3 processes need as many ports from there on"),
         (["requeue", "0000"], "no run has the id '0000'"),
     ],
 )
