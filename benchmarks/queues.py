@@ -6,7 +6,7 @@ queues one to its first statement. Recovery: of two workers with runs of two sec
 the last run that it had starts again. Peers are measured where they are installed:
 
     uv run --with dbos --with procrastinate --with pgqueuer python benchmarks/queues.py --runs 3000 --rounds 3
-    uv run python benchmarks/queues.py --claims --rows 1000000
+    uv run python benchmarks/queues.py --claims 300 --rows 1000000
     uv run python benchmarks/queues.py --fairness
 """
 
@@ -138,27 +138,56 @@ def throughput(name: str, contestant: Contestant, runs: int, workers: int, postg
         return {"queued/s": queued, f"runs/s, {workers}": runs / (end - first)}
 
 
+async def one_by_one(contestant: Contestant, url: str, numbers: Sequence[int], gap: float) -> dict[int, float]:
+    """Queue runs one by one, a gap apart on the average, and give when each call began."""
+    queued: dict[int, float] = {}
+    async with contestant.enqueuing(url) as put:
+        for number in numbers:
+            queued[number] = time.time()
+            await put([number], 0.0)
+            await asyncio.sleep(gap * (0.5 + number * 7 % 11 / 11))
+    return queued
+
+
+def lateness(queued: dict[int, float]) -> tuple[float, float]:
+    """Give the median and the 95th percentile of the milliseconds until runs started."""
+    began = starts()
+    late = sorted(1000 * (began[number][0] - at) for number, at in queued.items())
+    return late[len(late) // 2], late[int(len(late) * 0.95)]
+
+
 def latency(name: str, contestant: Contestant, runs: int, postgres: str) -> Figures:
     """Measure how long idle workers take to start a run, and what queueing one takes."""
-
-    async def one_by_one(url: str) -> dict[int, float]:
-        queued: dict[int, float] = {}
-        async with contestant.enqueuing(url) as put:
-            for number in range(runs):
-                queued[number] = time.time()
-                await put([number], 0.0)
-                await asyncio.sleep(0.02 + 0.06 * (number * 7 % 11) / 11)
-        return queued
-
     with fresh(contestant, postgres) as url, Workers(name, url, 2) as working:
         working.begin()
         asyncio.run(enqueue(contestant, url, [-1]))
         wait_for(contestant, url, 1, patience=60)
-        queued = asyncio.run(one_by_one(url))
+        queued = asyncio.run(one_by_one(contestant, url, range(runs), 0.05))
         wait_for(contestant, url, runs + 1, patience=60)
-        began = starts()
-        late = sorted(1000 * (began[number][0] - at) for number, at in queued.items())
-    return {"start p50 ms": late[len(late) // 2], "start p95 ms": late[int(len(late) * 0.95)]}
+        p50, p95 = lateness(queued)
+    return {"start p50 ms": p50, "start p95 ms": p95}
+
+
+def compare_tenants(options: argparse.Namespace) -> dict[str, Figures]:
+    """Measure how long a small tenant waits, alone and beside one with a flood of runs that last 0.2 s."""
+    rows: dict[str, Figures] = {}
+    for name, one in contestants().items():
+        if type(one) is not Flowledger or options.only not in name:
+            continue
+        with fresh(one, options.postgres) as url, Workers(name, url, 1) as working:
+            working.begin()
+            small = [20 * number + 1 for number in range(120)]  # the lane is the rest of a division by 20
+            alone = asyncio.run(one_by_one(one, url, small[:60], 0.1))
+            wait_for(one, url, 60, patience=60)
+            asyncio.run(enqueue(one, url, [20 * number for number in range(options.flood)], seconds=0.2))
+            beside = asyncio.run(one_by_one(one, url, small[60:], 0.1))
+            still = 60 + options.flood - one.finished(url)
+            while any(number not in starts() for number in small):
+                time.sleep(0.05)
+            (p50, p95), (flooded, worst) = lateness(alone), lateness(beside)
+        rows[name] = {"alone p50 ms": p50, "p95 ms": p95, "in a flood p50 ms": flooded, "flood p95 ms": worst}
+        rows[name] |= {"to alone": worst / p95, "flood left": still}
+    return rows
 
 
 def recovery(name: str, contestant: Contestant, postgres: str, patience: float) -> Figures:
@@ -282,6 +311,8 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=45, help="seconds to wait for lost runs")
     parser.add_argument("--postgres", metavar="URL", default="postgresql://root@127.0.0.1:5432/test")
     parser.add_argument("--claims", type=int, default=0, metavar="N", help="only time N claims, in a crowd and not")
+    parser.add_argument("--fairness", action="store_true", help="only measure a small tenant beside a flood")
+    parser.add_argument("--flood", type=int, default=5000, help="runs of the flood")
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished runs in the crowd")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--work", help=argparse.SUPPRESS)
@@ -293,6 +324,8 @@ def main() -> None:
     title = f"{options.runs:,} runs, 50 at a time"
     if options.claims:
         rows, title = compare_claims(options), f"{options.claims:,} claims of ten runs"
+    elif options.fairness:
+        rows, title = compare_tenants(options), f"a small tenant, and one with {options.flood:,} runs"
     else:
         rows = compare(options)
     if options.json:

@@ -24,7 +24,7 @@ from engine.operating.endpoint import answering
 from engine.operating.fresh_code import changed, stamps
 from engine.operating.memory import drain_when_large
 from engine.operating.metrics import Metrics
-from engine.operating.parent import TOO_LARGE, Parent
+from engine.operating.parent import LINE, TOO_LARGE, Parent
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.worker import Worker
@@ -63,7 +63,6 @@ def worker(
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
-    under_parent: Annotated[int | None, typer.Option("--under-parent", hidden=True)] = None,
 ) -> None:
     """Take queued runs and work on them until told to stop.
 
@@ -73,7 +72,7 @@ def worker(
     Example: flowledger worker --concurrency 50 --until-empty
     """
     limit = None if memory_limit is None else parse_bytes("--memory-limit", memory_limit)
-    if (processes > 1 or reload) and under_parent is None:
+    if processes > 1 or reload:
         ended, code = _as_parent(processes, health_port, reload=reload, until_empty=until_empty)
     else:
         loaded = load_app(app, database)
@@ -83,7 +82,8 @@ def worker(
             loaded.workflow(name)
         working = Worker(loaded, concurrency=concurrency, queues=_listed(queues) or [DEFAULT_QUEUE], on_end=heard)
         working.until_empty, working.workflows = until_empty, names or None
-        line = None if under_parent is None else socket.socket(fileno=under_parent)
+        number = os.environ.pop(LINE, None)  # what this process starts has no line to our parent
+        line = None if number is None else socket.socket(fileno=int(number))
         ended, code = asyncio.run(_work(working, _Watch(limit, health_port, line)))
         if line is not None:
             line.sendall(json.dumps(ended).encode())
@@ -152,9 +152,9 @@ def _drain_without(parent: socket.socket, working: Worker) -> None:
 def _as_parent(processes: int, health_port: int | None, *, reload: bool, until_empty: bool) -> tuple[Counter[str], int]:
     given = _without(sys.argv[1:], ("--processes", "--health-port"), ("--reload", "--json"))
 
-    def command(number: int, line: int) -> Sequence[str]:
+    def command(number: int) -> Sequence[str]:
         port = [] if health_port is None else [f"--health-port={health_port + number}"]
-        return [sys.executable, "-m", "engine.cli.main", *given, *port, f"--under-parent={line}"]
+        return [sys.executable, "-m", "engine.cli.main", *given, *port]
 
     async def watch() -> tuple[Counter[str], int]:
         say = partial(errors.print, style="dim", markup=False, soft_wrap=True)

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import signal
 import socket
+from asyncio import create_subprocess_exec as start_process
 from asyncio.subprocess import DEVNULL, Process
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,6 +13,9 @@ from dataclasses import dataclass, field
 
 TOO_LARGE = 5
 """The exit code of a worker that drained since it held more memory than it may."""
+
+LINE = "FLOWLEDGER_PARENT_LINE"
+"""Tells a child which of its files is a line to us: it says there how its runs ended, and hears that we are gone."""
 
 _MISCONFIGURED = 2
 _STOPPED = 130
@@ -26,15 +31,14 @@ class Parent:
     """Keeps so many workers going.
 
     Attributes:
-        command: gives the command line of a child by its number, from 0, and that of its line to us: it says there how
-            its runs ended, and hears there that we are gone.
+        command: gives the command line of a child, by its number from 0.
         until_empty: whether a child that ends well is done, and not started again.
         say: is told what happens to the children.
         changes: waits for changes of the code and names them; each has all children drain and start again.
         first_wait: seconds before a child that died is started again; doubled each time until one lives for long.
     """
 
-    command: Callable[[int, int], Sequence[str]]
+    command: Callable[[int], Sequence[str]]
     processes: int
     until_empty: bool = False
     say: Say = print
@@ -91,8 +95,9 @@ class Parent:
         ours, theirs = socket.socketpair()
         with theirs:
             line = theirs.fileno()
-            child = await asyncio.create_subprocess_exec(
-                *self.command(number, line), stdin=DEVNULL, pass_fds=[line], start_new_session=True
+            env = {**os.environ, LINE: str(line)}
+            child = await start_process(
+                *self.command(number), stdin=DEVNULL, pass_fds=[line], env=env, start_new_session=True
             )  # in a session of its own, so that Ctrl-C reaches it through us alone
         self._children[number] = child
         if self._stop.is_set():

@@ -12,7 +12,8 @@ from engine.definition.state import initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import GuardrailBlocked
 from engine.outbox import Outbox
-from engine.records import LaneRecord, QueueEntryRecord, Record, RunRecord, RunStatus
+from engine.queue_records import LaneRecord, QueueEntryRecord
+from engine.records import Record, RunRecord, RunStatus
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit

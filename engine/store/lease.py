@@ -147,9 +147,14 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     """Say whether a worker beats still; one of this machine whose process is gone does not."""
     table = tables.workers
     row = connection.execute(select(table).where(table.c.worker_id == worker_id)).first()
-    if row is None or (row.host == _machine() and not _has_process(row.process_id)):
+    return row is not None and beats(row, time_of(connection))
+
+
+def beats(worker: Any, now: datetime) -> bool:
+    """Say whether a worker of this row beats still; a row of nothing is of none."""
+    if worker.beat_at is None or (worker.host == _machine() and not _has_process(worker.process_id)):
         return False
-    return (time_of(connection) - row.beat_at).total_seconds() < LEASE_SECONDS
+    return (now - worker.beat_at).total_seconds() < LEASE_SECONDS
 
 
 def count_alive(connection: Connection) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from engine.errors import InputError, RunBusy
-from engine.records import NEVER, RunStatus
+from engine.queue_records import NEVER
+from engine.records import RunStatus
 from engine.store import tables
 from engine.store.lease import is_alive, lock_run, time_of, touch_run
 from engine.store.statements import insert_once, upsert_of
@@ -61,17 +62,18 @@ def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, v
         raise InputError(f"the run {run_id} stopped before its input was accepted: enqueue it anew")
     if row.status == RunStatus.QUEUED or (row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id)):
         raise RunBusy(f"the run {run_id} is {row.status} already")
-    lane = (row.tenant or "") if lane is None else lane
+    own: str = row.tenant or ""
+    chosen = own if lane is None else lane
     touch_run(
         connection, run_id, status=RunStatus.QUEUED, fence=row.fence + 1, worker_id=None, ended_at=None, error_type=None
     )
-    turn = {"queue": queue, "lane": lane, "version": version, "available_at": at, "taken_at": None, "deaths": 0}
+    turn = {"queue": queue, "lane": chosen, "version": version, "available_at": at, "taken_at": None, "deaths": 0}
     if entry is None:
         first = {"run_id": run_id, "workflow": row.workflow, "priority": 0, "enqueued_at": at, "attempts": 1}
         connection.execute(insert(entries).values(**turn, **first))
     else:
         connection.execute(update(entries).where(entries.c.run_id == run_id).values(**turn))
-    connection.execute(insert_once(tables.lanes, connection.dialect.name).values(**_new_lane(queue, lane, at)))
+    connection.execute(insert_once(tables.lanes, connection.dialect.name).values(**_new_lane(queue, chosen, at)))
 
 
 def _change_lane(connection: Connection, queue: str, lane: str, changed: Mapping[str, Any]) -> None:

@@ -14,13 +14,13 @@ from engine.records import RunStatus
 from engine.store import tables
 from engine.store.hands import history_of
 from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares
-from engine.store.lease import Lease, is_alive, time_of, touch_run
+from engine.store.lease import Lease, beats, time_of
 from engine.store.picking import begin
 
 MOST_DEATHS = 3
 """Processes that may die with a run before it is left alone."""
 
-_entries, _lanes, _runs = tables.queue_entries, tables.lanes, tables.runs
+_entries, _lanes, _runs, _workers = tables.queue_entries, tables.lanes, tables.runs, tables.workers
 
 
 def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
@@ -42,25 +42,28 @@ def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, n
 def reap(connection: Connection) -> list[str]:
     """Queue the runs of dead workers again; one that several processes died with is dead."""
     at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
-    owners = connection.scalars(select(_runs.c.worker_id).join(_entries, at_work).distinct()).all()
-    dead = [worker for worker in owners if not is_alive(connection, worker)]
+    owner = (_runs.c.worker_id, _workers.c.host, _workers.c.process_id, _workers.c.beat_at)
+    owners = select(*owner).join_from(_entries, _runs, at_work).distinct()
+    found = connection.execute(owners.outerjoin(_workers, _workers.c.worker_id == _runs.c.worker_id)).all()
+    now = time_of(connection) if found else None
+    dead = [row.worker_id for row in found if now is not None and not beats(row, now)]
     if not dead:
         return []
     theirs = _runs.c.worker_id.is_(None) | _runs.c.worker_id.in_([worker for worker in dead if worker])
-    query = select(_runs.c.run_id, _runs.c.fence, _entries.c.deaths).join(_entries, at_work).where(theirs)
-    lost, now = connection.execute(query.with_for_update(skip_locked=True)).all(), time_of(connection)
-    for row in lost:
-        entry = _entries.c.run_id == row.run_id
-        if row.deaths + 1 < MOST_DEATHS:
-            touch_run(connection, row.run_id, status=RunStatus.QUEUED, fence=row.fence + 1, worker_id=None)
-            again = {"available_at": now, "taken_at": None, "deaths": row.deaths + 1}
-            connection.execute(update(_entries).where(entry).values(**again))
-            continue
-        said = f"{MOST_DEATHS} processes died while they had it: look into it, then `flowledger requeue {row.run_id}`"
-        ended = {"status": RunStatus.DEAD, "fence": row.fence + 1, "worker_id": None, "ended_at": now}
-        touch_run(connection, row.run_id, **ended, error_type="ProcessesDied", error_message=said)
-        connection.execute(delete(_entries).where(entry))
-    return [row.run_id for row in lost]
+    query = select(_runs.c.run_id, _entries.c.deaths).join(_entries, at_work).where(theirs)
+    lost = connection.execute(query.with_for_update(skip_locked=True)).all()
+    poison = [row.run_id for row in lost if row.deaths + 1 >= MOST_DEATHS]
+    others = [row.run_id for row in lost if row.deaths + 1 < MOST_DEATHS]
+    freed = {"fence": _runs.c.fence + 1, "worker_id": None}
+    connection.execute(update(_runs).where(_runs.c.run_id.in_(others)).values(status=RunStatus.QUEUED, **freed))
+    again = {"available_at": now, "taken_at": None, "deaths": _entries.c.deaths + 1}
+    connection.execute(update(_entries).where(_entries.c.run_id.in_(others)).values(**again))
+    for run_id in poison:
+        said = f"{MOST_DEATHS} processes died while they had it: look into it, then `flowledger requeue {run_id}`"
+        ended = {"status": RunStatus.DEAD, "ended_at": now, "error_type": "ProcessesDied", "error_message": said}
+        connection.execute(update(_runs).where(_runs.c.run_id == run_id).values(**ended, **freed))
+    connection.execute(delete(_entries).where(_entries.c.run_id.in_(poison)))
+    return [*others, *poison]
 
 
 def due_count(connection: Connection, wanted: Wanted) -> int:

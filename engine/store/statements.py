@@ -11,16 +11,15 @@ from typing import Any, cast
 from sqlalchemy import Delete, Dialect, Insert, Table, Update, bindparam, delete, insert, null, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from engine.queue_records import LaneRecord, QueueEntryRecord
 from engine.records import (
     BreakerRecord,
     CacheEntryRecord,
     CallRecord,
     EventRecord,
-    LaneRecord,
     OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
-    QueueEntryRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,

@@ -24,17 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
+from engine.queue_records import LaneRecord, QueueEntryRecord, QueueLimitRecord, QueueRecord
 from engine.records import (
     BreakerRecord,
     CacheEntryRecord,
     CallRecord,
     EventRecord,
-    LaneRecord,
     OutcomeRecord,
     QuestionRecord,
-    QueueEntryRecord,
-    QueueLimitRecord,
-    QueueRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,

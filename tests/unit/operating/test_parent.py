@@ -11,10 +11,10 @@ DRAINS = "trap 'exit 0' TERM; while :; do sleep 0.02; done"
 
 
 def parent_of(script: str, said: list[str], **fields: object) -> Parent:
-    """Have children that are scripts of the shell; $1 is their number, $2 the line to the parent."""
+    """Have children that are scripts of the shell; $1 is their number."""
     children = fields.pop("processes", 1)
     return Parent(
-        lambda number, line: ["bash", "-c", script, "child", str(number), str(line)],
+        lambda number: ["bash", "-c", script, "child", str(number)],
         children,
         say=said.append,
         first_wait=0.01,
@@ -32,7 +32,9 @@ async def until(is_so: object) -> None:
 
 async def test_children_that_end_well_are_done_and_what_they_say_is_added_up():
     said: list[str] = []
-    parent = parent_of('echo "{\\"succeeded\\": 2, \\"failed\\": $1}" >&$2', said, processes=3, until_empty=True)
+    parent = parent_of(
+        'echo "{\\"succeeded\\": 2, \\"failed\\": $1}" >&$FLOWLEDGER_PARENT_LINE', said, processes=3, until_empty=True
+    )
     assert await parent.run() == 0
     assert (parent.ended, said) == ({"succeeded": 6, "failed": 3}, [])
 
@@ -123,7 +125,7 @@ async def test_code_that_cannot_start_is_tried_again_when_it_has_changed(tmp_pat
 
 
 async def test_a_child_hears_that_its_parent_is_gone(tmp_path):
-    script = f"trap '' TERM; touch {tmp_path}/up; cat <&$2 || true; touch {tmp_path}/alone"
+    script = f"trap '' TERM; touch {tmp_path}/up; cat <&$FLOWLEDGER_PARENT_LINE || true; touch {tmp_path}/alone"
     parent = parent_of(script, [])
     running = asyncio.create_task(parent.run())
     await until((tmp_path / "up").exists)
