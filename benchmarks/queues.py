@@ -82,6 +82,11 @@ class Workers:
             process.stdin.write(b"go\n")
             process.stdin.flush()
 
+    def cpu_ms(self) -> float:
+        """Give the milliseconds of CPU that they have used; that of a database server is not among them."""
+        files = (Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split() for process in self.processes)
+        return sum(1000 * (int(file[11]) + int(file[12])) / os.sysconf("SC_CLK_TCK") for file in files)
+
     def __enter__(self) -> "Workers":
         return self
 
@@ -132,10 +137,12 @@ def throughput(name: str, contestant: Contestant, runs: int, workers: int, postg
     """Measure durable runs a second."""
     with fresh(contestant, postgres) as url, Workers(name, url, workers) as working:
         queued = asyncio.run(enqueue(contestant, url, range(runs)))
+        before = working.cpu_ms()
         working.begin()
         end = wait_for(contestant, url, runs, patience=300)
+        spent = (working.cpu_ms() - before) / runs
         first = min(at for times in starts().values() for at in times)
-        return {"queued/s": queued, f"runs/s, {workers}": runs / (end - first)}
+        return {"queued/s": queued, f"runs/s, {workers}": runs / (end - first), f"CPU ms/run, {workers}": spent}
 
 
 async def one_by_one(contestant: Contestant, url: str, numbers: Sequence[int], gap: float) -> dict[int, float]:
@@ -297,7 +304,7 @@ def show(title: str, rows: dict[str, Figures]) -> None:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     table = Table("", *columns, title=title)
     for name, row in rows.items():
-        cells = ("" if head not in row else "never" if row[head] is None else f"{row[head]:,.1f}" for head in columns)
+        cells = ("" if head not in row else "never" if row[head] is None else f"{row[head]:,.2f}" for head in columns)
         table.add_row(name, *cells)
     Console().print(table)
 
