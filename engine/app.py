@@ -20,7 +20,7 @@ from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.stream import place_of
-from engine.store.run_queue import Wanted
+from engine.store.lanes import Wanted
 
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
@@ -112,9 +112,11 @@ class App(Tapes):
         found = await self.released(workflow)
         return await enqueue(self._running(), found, requests, bundle=self._bundle(found), release=workflow)
 
-    async def claim(self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,)) -> list[Taken]:
-        """Take up to so many queued runs whose workflows this app has, to work on them here."""
-        return await self.ledger.claim(Wanted(queues, (await self.standing()).runnable), capacity, self.clock.now())
+    async def claim(
+        self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,), workflows: Collection[str] | None = None
+    ) -> list[Taken]:
+        """Take up to so many queued runs of these workflows, of all if none are named, to work on them here."""
+        return await self.ledger.claim(Wanted(queues, await self.versions(workflows)), capacity, self.clock.now())
 
     async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.

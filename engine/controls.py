@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from engine.errors import RunBusy
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
@@ -11,6 +11,9 @@ from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.result import RunResult
 from engine.store import kept_answers, queue_control, shared_breakers, spend
+
+LimitKind = Literal["workflow", "resource"]
+"""What runs of several lanes have in common."""
 
 _CANCEL_LOOKS, _CANCEL_LOOK_SECONDS = 100, 0.05
 
@@ -66,6 +69,16 @@ class Controls(Releases):
     async def limit(self, queue: str, lane: str, max_running: int | None) -> None:
         """Say how many runs of a lane may be worked on at once; None is any number."""
         await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running))
+
+    async def limit_rate(self, queue: str, lane: str, per_second: float | None) -> None:
+        """Say how many runs of a lane may be taken in a second, over all workers; None is any number."""
+        await self.ledger.change(lambda connection: queue_control.set_rate(connection, queue, lane, per_second))
+
+    async def limit_across(self, queue: str, kind: LimitKind, name: str, max_running: int | None) -> None:
+        """Say how many runs of a queue with a workflow or resource of this name may be worked on at once."""
+        await self.ledger.change(
+            lambda connection: queue_control.set_limit_across(connection, queue, kind, name, max_running)
+        )
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls: which are left alone, since when and why."""

@@ -1,7 +1,7 @@
 """A deployment: the workflows, who plays which role, in which database, and the parts that are made of these."""
 
 import os
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
 from typing import Any, Self
@@ -19,7 +19,7 @@ from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
 from engine.ports import Clock, Indexer
-from engine.runtime.bundle import bundle_of
+from engine.runtime.bundle import bundle_of, check_each
 from engine.runtime.clock import SystemClock
 from engine.runtime.collector import settle
 from engine.runtime.limits_for_nobody import refuse_limits_for_nobody
@@ -127,15 +127,15 @@ class Deployment:
         """
         return self._cast.of(role)
 
-    def check_models(self) -> None:
-        """Make the clients of every model that a workflow needs.
+    def check_models(self, workflows: Collection[str] | None = None) -> None:
+        """Make the clients of every model that some workflows need, all if none are named.
 
         Raises:
             ConfigurationError: one cannot be made, a price is missing that a budget needs, or a limit is for nobody.
         """
-        for workflow in self.workflows.values():
-            self._bundle(workflow)
-        self.check_limits()
+        check_each(self._bundle, [self.workflow(name) for name in workflows or self.workflows])
+        if workflows is None:
+            self.check_limits()
 
     def check_limits(self) -> None:
         """See that each limit is for a model that a workflow asks.

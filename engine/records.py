@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from engine.queue_records import LaneRecord, QueueEntryRecord
+
 
 class RunStatus(StrEnum):
     """Where a run stands."""
@@ -139,60 +141,6 @@ class BreakerRecord:
     changed_at: datetime | None = None
     reason: str = ""
     probe_until: datetime | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class QueueEntryRecord:
-    """A run that a worker is to take; it is there until the run has come to its end.
-
-    Attributes:
-        lane: whose turn it shares with others; lanes take turns.
-        priority: the higher, the sooner within its lane.
-        version: of the workflow; only a worker that has it takes the run.
-        available_at: from when on it may be taken; None while it is worked on or waits for a person.
-        attempts: how often it was taken.
-        deaths: how many processes died that had it.
-        release: under which name it was queued; until it begins it is of the version that this stands for.
-    """
-
-    run_id: str
-    queue: str
-    lane: str
-    priority: int
-    version: str
-    enqueued_at: datetime
-    available_at: datetime | None
-    attempts: int = 0
-    deaths: int = 0
-    release: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class LaneRecord:
-    """A lane of a queue.
-
-    Attributes:
-        max_running: how many of its runs may be worked on at once; None is unlimited.
-        last_claim_at: when a run of it was taken last.
-    """
-
-    queue: str
-    lane: str
-    last_enqueued_at: datetime
-    max_running: int | None = None
-    last_claim_at: datetime | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class QueueRecord:
-    """A queue that somebody has spoken about; others are open.
-
-    Attributes:
-        paused_at: since when nothing is taken from it.
-    """
-
-    queue: str
-    paused_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Releases: what is run under a name is a version of a workflow that somebody chose, and can take back."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -62,6 +62,16 @@ class Releases(Deployment):
                     runnable[workflow.version] = workflow
             self._standing = Standing(now, found, runnable)
         return self._standing
+
+    async def versions(self, workflows: Collection[str] | None = None) -> Sequence[str]:
+        """Give what this process can run of some workflows, of all if none are named, by version.
+
+        Raises:
+            ConfigurationError: there is no workflow of one of these names.
+        """
+        names = {self.workflow(name).name for name in workflows or self.workflows}
+        runnable = (await self.standing()).runnable
+        return [version for version, workflow in runnable.items() if workflow.name in names]
 
     async def to_begin(self, record: RunRecord) -> Workflow:
         """Give the workflow that a queued run begins with: what the name stands for now under which it was queued."""

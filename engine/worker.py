@@ -11,7 +11,8 @@ from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
-from engine.store.run_queue import Wanted, due_count, forget_lanes, reap
+from engine.store.lanes import Wanted
+from engine.store.run_queue import due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
@@ -28,19 +29,34 @@ class Worker:
     Attributes:
         concurrency: how many runs are in progress at once.
         queues: which queues it takes from.
+        workflows: which workflows it takes; all of the app if not given.
         until_empty: whether it ends when nothing is due any more.
         on_end: is told of each run that ended here.
+        ended: how many runs left this worker, by how.
+        claimed: how many it has taken.
     """
 
     app: App
     concurrency: int = 16
     queues: Sequence[str] = (DEFAULT_QUEUE,)
+    workflows: Sequence[str] | None = None
     until_empty: bool = False
     on_end: Heard | None = None
     ended: Counter[str] = field(default_factory=Counter[str])
+    claimed: int = 0
     _leaving: Leaving = field(default_factory=Leaving)
     _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def in_progress(self) -> int:
+        """How many runs are worked on just now."""
+        return len(self._runs)
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether it takes no more."""
+        return self._leaving.is_wanted
 
     def drain(self) -> None:
         """Take no more; runs in progress finish the steps that they are at, and are queued again for others."""
@@ -51,10 +67,10 @@ class Worker:
         """Work, and give how many runs ended how.
 
         Raises:
-            ConfigurationError: a model of a workflow cannot be asked.
+            ConfigurationError: a model of a workflow that it takes cannot be asked; the message names each.
             StoreError: the database cannot be used.
         """
-        self.app.check_models()
+        self.app.check_models(self.workflows)
         with self.app.ledger.on_duty():
             upkeep = asyncio.create_task(self._see_to_the_dead())
             try:
@@ -70,6 +86,7 @@ class Worker:
             self._wake.clear()
             free = self.concurrency - len(self._runs)
             taken = await self._claim(free) if free else []
+            self.claimed += len(taken)
             for one in taken:
                 task = asyncio.create_task(self._work_on(one))
                 self._runs.add(task)
@@ -84,7 +101,7 @@ class Worker:
 
     async def _claim(self, capacity: int) -> list[Taken]:
         try:
-            return await self.app.claim(capacity, self.queues)
+            return await self.app.claim(capacity, self.queues, self.workflows)
         except StoreError:
             if self.until_empty:
                 raise
@@ -116,7 +133,7 @@ class Worker:
 
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
-        wanted = Wanted(self.queues, (await self.app.standing()).runnable)
+        wanted = Wanted(self.queues, await self.app.versions(self.workflows))
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
     async def _see_to_the_dead(self) -> None:

@@ -24,8 +24,8 @@ def app_on(url: str, *workflows: object) -> App:
 
 
 async def enqueue(app: App, count: int = 1, workflow: str = "notes", **fields: object) -> list[str]:
-    """Queue runs and give their ids; queue, lane, priority and at make its place."""
-    places = {name: fields.pop(name) for name in ("queue", "lane", "priority", "at") if name in fields}
+    """Queue runs and give their ids; queue, lane, priority, resource and at make its place."""
+    places = {name: fields.pop(name) for name in ("queue", "lane", "priority", "resource", "at") if name in fields}
     request = RunRequest({"question": "why?"}, place=QueuePlace(**places), **fields)
     return [run.run_id for run in await app.enqueue_all(workflow, [request] * count)]
 

@@ -34,6 +34,7 @@ def enqueue(
     ] = None,
     queue: Annotated[str, typer.Option(help="The queue.")] = DEFAULT_QUEUE,
     lane: Annotated[str | None, typer.Option(help="Whose turn they share; else their tenant's.")] = None,
+    resource: Annotated[str | None, typer.Option(help="What they share with runs of other lanes.")] = None,
     priority: Annotated[int, typer.Option(help="The higher, the sooner within the lane.")] = 0,
     at: Annotated[str | None, typer.Option("--at", help="Not before this moment, as in 2026-12-24T08:00.")] = None,
     in_: Annotated[str | None, typer.Option("--in", help="Not before so long from now, as in 30m.")] = None,
@@ -54,7 +55,9 @@ def enqueue(
     found = loaded.workflow(workflow)
     if source is not None and (values or key):
         raise InputError("--from gives the inputs: leave FIELD=VALUE and --key out")
-    place = QueuePlace(queue=queue, lane=lane, priority=priority, at=_moment(loaded.clock.now(), at, in_))
+    place = QueuePlace(
+        queue=queue, lane=lane, priority=priority, resource=resource, at=_moment(loaded.clock.now(), at, in_)
+    )
     inputs = [input_of(found, values or [], None)] if source is None else list(_lines(source))
     requests = [RunRequest(given, tenant=tenant, user=user, place=place, key=key) for given in inputs]
     records = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, requests)))

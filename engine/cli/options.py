@@ -12,6 +12,7 @@ from engine.errors import InputError
 
 Found = TypeVar("Found")
 
+_SIZES = {"KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 AppOption = Annotated[
@@ -90,6 +91,33 @@ def parse_span(option: str, text: str) -> timedelta:
     if span is None:
         raise InputError(f"{option} {text!r} is not a span like 30s, 15m, 12h or 7d")
     return span
+
+
+def parse_bytes(option: str, text: str) -> int:
+    """Read a size like 512MB or 2GB, in powers of 1024.
+
+    Raises:
+        InputError: the text is none.
+    """
+    number, unit = text[:-2], text[-2:].upper()
+    if unit not in _SIZES or not number.isdecimal() or int(number) == 0:
+        raise InputError(f"{option} {text!r} is not a size like 512MB or 2GB")
+    return int(number) * _SIZES[unit]
+
+
+def parse_rate(option: str, text: str) -> float | None:
+    """Read a rate like 10/s, 600/m or 1000/h, as a number a second; `none` is None.
+
+    Raises:
+        InputError: the text is none of these.
+    """
+    if text == "none":
+        return None
+    number, _, unit = text.partition("/")
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(unit)
+    if seconds is None or not number.isdecimal() or int(number) == 0:
+        raise InputError(f"{option} {text!r} is not a rate like 10/s, 600/m or 1000/h, nor `none`")
+    return int(number) / seconds
 
 
 def parse_moment(option: str, text: str) -> datetime:

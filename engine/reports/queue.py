@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from engine.records import RunStatus
 from engine.store.lease import is_alive, time_of
 from engine.store.ledger import SqlLedger
-from engine.store.tables import lanes, queue_entries, queues, runs, workers
+from engine.store.tables import lanes, queue_entries, queue_limits, queues, runs, workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +32,7 @@ class LaneRow:
     oldest_s: float | None
     max_running: int | None
     paused: bool
+    starts_per_second: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Give the row as JSON."""
@@ -58,6 +59,31 @@ class WorkerRow:
     def to_json(self) -> dict[str, Any]:
         """Give the row as JSON."""
         return asdict(self) | {"started_at": self.started_at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRow:
+    """A limit of a queue for what runs of all its lanes have in common.
+
+    Attributes:
+        kind: `workflow` or `resource`.
+        running: how many of its runs are worked on.
+    """
+
+    queue: str
+    kind: str
+    name: str
+    max_running: int
+    running: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the row as JSON."""
+        return asdict(self)
+
+
+async def limits_of(ledger: SqlLedger) -> list[LimitRow]:
+    """Give every limit that is for several lanes."""
+    return await ledger.read(_limits)
 
 
 async def lanes_of(ledger: SqlLedger) -> list[LaneRow]:
@@ -92,9 +118,10 @@ def _lanes(connection: Connection) -> list[LaneRow]:
         .group_by(queue_entries.c.queue, queue_entries.c.lane)
     )
     found = {(row.queue, row.lane): row for row in connection.execute(counts)}
-    limits = {(row.queue, row.lane): row.max_running for row in connection.execute(select(lanes))}
+    limits = {(row.queue, row.lane): row for row in connection.execute(select(lanes))}
     paused = set(connection.scalars(select(queues.c.queue).where(queues.c.paused_at.is_not(None))))
-    named = found.keys() | {lane for lane, limit in limits.items() if limit is not None}
+    limited = {place for place, lane in limits.items() if (lane.max_running, lane.starts_per_second) != (None, None)}
+    named = found.keys() | limited
     named |= {(queue, "") for queue in paused - {queue for queue, _ in named}}
     return [
         _lane(queue, lane, found.get((queue, lane)), limits.get((queue, lane)), now, paused=queue in paused)
@@ -102,10 +129,24 @@ def _lanes(connection: Connection) -> list[LaneRow]:
     ]
 
 
-def _lane(queue: str, lane: str, row: Any, limit: int | None, now: datetime, *, paused: bool) -> LaneRow:
+def _limits(connection: Connection) -> list[LimitRow]:
+    limits, entries = queue_limits.c, queue_entries.c
+    by_kind = (
+        and_(limits.kind == "workflow", entries.workflow == limits.name),
+        and_(limits.kind == "resource", entries.resource == limits.name),
+    )
+    mine = select(func.count()).where(entries.queue == limits.queue, entries.taken_at.is_not(None), or_(*by_kind))
+    query = select(*limits, mine.scalar_subquery().label("running")).order_by(*queue_limits.primary_key)
+    return [LimitRow(**row) for row in connection.execute(query).mappings()]
+
+
+def _lane(queue: str, lane: str, row: Any, limit: Any, now: datetime, *, paused: bool) -> LaneRow:
     oldest = None if row is None or row.oldest is None else (now - row.oldest).total_seconds()
     counts = {name: 0 if row is None else int(getattr(row, name)) for name in ("due", "delayed", "running", "waiting")}
-    return LaneRow(queue=queue, lane=lane, **counts, oldest_s=oldest, max_running=limit, paused=paused)
+    most, rate = (None, None) if limit is None else (limit.max_running, limit.starts_per_second)
+    return LaneRow(
+        queue=queue, lane=lane, **counts, oldest_s=oldest, max_running=most, paused=paused, starts_per_second=rate
+    )
 
 
 def _workers(connection: Connection) -> list[WorkerRow]:

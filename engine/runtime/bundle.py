@@ -11,6 +11,22 @@ from engine.models.roles import BoundModel
 from engine.runtime.provenance import engine_version, git_commit
 
 
+def check_each(make: Callable[[Workflow], Any], workflows: Sequence[Workflow]) -> None:
+    """Make the bundle of each of these workflows.
+
+    Raises:
+        ConfigurationError: some cannot be made; the message says of each why.
+    """
+    faults: list[str] = []
+    for workflow in workflows:
+        try:
+            make(workflow)
+        except ConfigurationError as error:
+            faults.append(f"{workflow.name}: {error}")
+    if faults:
+        raise ConfigurationError("; ".join(faults))
+
+
 def bundle_of(
     workflow: Workflow,
     models_of: Callable[[str], Sequence[BoundModel]],

@@ -12,7 +12,8 @@ from engine.definition.state import initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import GuardrailBlocked
 from engine.outbox import Outbox
-from engine.records import LaneRecord, QueueEntryRecord, Record, RunRecord, RunStatus
+from engine.queue_records import LaneRecord, QueueEntryRecord
+from engine.records import Record, RunRecord, RunStatus
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit
@@ -29,12 +30,14 @@ class QueuePlace:
     Attributes:
         lane: whose turn it shares with others; lanes take turns. That of its tenant if not given.
         priority: the higher, the sooner within its lane.
+        resource: what it shares with runs of other lanes, which may have a limit of its own.
         at: when it may be taken at the earliest; None is now.
     """
 
     queue: str = DEFAULT_QUEUE
     lane: str | None = None
     priority: int = 0
+    resource: str | None = None
     at: datetime | None = None
 
 
@@ -138,11 +141,13 @@ async def _queued(
         lane=_lane(request, place),
         priority=place.priority,
         version=workflow.version,
+        workflow=workflow.name,
+        resource=place.resource,
         enqueued_at=now,
         available_at=place.at or now,
         release=release,
     )
-    lane = LaneRecord(queue=place.queue, lane=entry.lane, last_enqueued_at=now)
+    lane = LaneRecord(queue=place.queue, lane=entry.lane, began_at=now)
     return record, [record, *outbox.take_all(), lane, entry]
 
 

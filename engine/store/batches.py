@@ -100,6 +100,7 @@ class Batches:
         )
         self._numbers: dict[Stream, int] = {}
         self._learnt: dict[Stream, int] = {}
+        self.fenced = 0
 
     def write(self, connection: Connection, batch: Sequence[Submission], *, clean: bool = False) -> None:
         """Write a batch; submissions under a stale fence are left out and told so."""
@@ -201,6 +202,7 @@ class Batches:
         for one in batch:
             one.error = None
             if one.fence is not None and found.get(one.fence[0]) != one.fence[1]:
+                self.fenced += 1
                 one.error = LeaseLost(
                     f"the run {one.fence[0]} has gone to another process: nothing more of it is written here"
                 )

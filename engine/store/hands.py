@@ -48,7 +48,7 @@ def take(
         budget_payload=budget or row.budget_payload,
     )
     entry = tables.queue_entries
-    held = update(entry).where(entry.c.run_id == run_id).values(available_at=None)
+    held = update(entry).where(entry.c.run_id == run_id).values(available_at=None, taken_at=time_of(connection))
     is_queued = connection.execute(held).rowcount > 0
     return history_of(connection, records_of(RunRecord, [lock_run(connection, run_id)])[0], is_queued=is_queued)
 

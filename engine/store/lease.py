@@ -91,6 +91,11 @@ class Lease:
             del self._runs[run_id]
             self._released.append(run_id)
 
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the database took the last beat; None before the first."""
+        return time.monotonic() - self._next_beat + _BEAT_SECONDS if self._next_beat else None
+
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
         return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
@@ -126,7 +131,8 @@ class Lease:
 
     def take(self, connection: Connection, fences: Mapping[str, int]) -> None:
         """Take or renew the lease, and runs with it, within a transaction; `hold` each when that has committed."""
-        connection.execute(self._beat)
+        if time.monotonic() >= self._next_beat:
+            connection.execute(self._beat)
         self._runs |= {run_id: _Held(fence=fence) for run_id, fence in fences.items()}
 
     def is_held(self, connection: Connection, run: Any) -> bool:
@@ -141,9 +147,14 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     """Say whether a worker beats still; one of this machine whose process is gone does not."""
     table = tables.workers
     row = connection.execute(select(table).where(table.c.worker_id == worker_id)).first()
-    if row is None or (row.host == _machine() and not _has_process(row.process_id)):
+    return row is not None and beats(row, time_of(connection))
+
+
+def beats(worker: Any, now: datetime) -> bool:
+    """Say whether a worker of this row beats still; a row of nothing is of none."""
+    if worker.beat_at is None or (worker.host == _machine() and not _has_process(worker.process_id)):
         return False
-    return (time_of(connection) - row.beat_at).total_seconds() < LEASE_SECONDS
+    return (now - worker.beat_at).total_seconds() < LEASE_SECONDS
 
 
 def count_alive(connection: Connection) -> int:
@@ -152,10 +163,14 @@ def count_alive(connection: Connection) -> int:
     return connection.scalar(select(func.count()).where(tables.workers.c.beat_at > latest)) or 0
 
 
+def clock_of(dialect: str) -> Any:
+    """Give what says the time of the database within a statement."""
+    return _NOW_SQLITE if dialect == "sqlite" else _NOW_POSTGRES
+
+
 def time_of(connection: Connection) -> datetime:
     """Give the time of the database, by which beats are written down."""
-    now = _NOW_SQLITE if connection.dialect.name == "sqlite" else _NOW_POSTGRES
-    return connection.execute(select(now)).scalar_one()
+    return connection.execute(select(clock_of(connection.dialect.name))).scalar_one()
 
 
 @cache

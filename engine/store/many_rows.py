@@ -1,12 +1,14 @@
 """Many rows of a kind in one statement of PostgreSQL: alone, each would cost its own round of the protocol."""
 
+import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 from engine.store.statements import Prepared, numbered
 
+_PLACE = re.compile("%s::[A-Z]+(?: (?!WHERE)[A-Z]+)*")  # with the type of its value
 _SIZES = (32, 16, 8, 4, 2)  # rows in a statement: so there are few texts, and the server remembers them
 
 
@@ -26,9 +28,21 @@ def statements(prepared: Prepared, rows: Sequence[Sequence[Any]]) -> Iterator[tu
 
 @lru_cache(maxsize=256)
 def _text(prepared: Prepared, size: int) -> str:
-    """Write a statement for so many rows; nothing if it changes rows, which it does one by one."""
+    """Write a statement for so many rows; nothing if it is neither an insertion nor a deletion nor a plain change."""
     head, places, tail = prepared.parts
     if places:
         return numbered(head + ", ".join([f"({', '.join(places)})"] * size) + tail)
     head, where, condition = prepared.text.partition(" WHERE ")
-    return numbered(head + where + " OR ".join([condition] * size)) if head.startswith("DELETE") else ""
+    if head.startswith("DELETE"):
+        return numbered(head + where + " OR ".join([condition] * size))
+    return numbered(_changes(head, condition, size)) if head.startswith("UPDATE") else ""
+
+
+def _changes(head: str, condition: str, size: int) -> str:
+    """Write a change of many rows, each by its own values."""
+    typed = ", ".join(_PLACE.findall(f"{head} WHERE {condition}"))
+    names = count(1)
+    head, condition = (_PLACE.sub(lambda _: f"given.v{next(names)}", part) for part in (head, condition))
+    listed = ", ".join([f"({typed})"] * size)
+    given = ", ".join(f"v{number}" for number in range(1, next(names)))
+    return f"{head} FROM (VALUES {listed}) AS given ({given}) WHERE {condition}"

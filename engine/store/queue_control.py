@@ -1,14 +1,17 @@
 """What people say about queues while they run: pause, go on, limit a lane, queue a run again."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from engine.errors import InputError, RunBusy
+from engine.queue_records import NEVER
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.lease import is_alive, lock_run, time_of, touch_run
-from engine.store.statements import upsert_of
+from engine.store.statements import insert_once, upsert_of
 
 _OVER = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
 
@@ -22,10 +25,25 @@ def set_paused(connection: Connection, queue: str, *, paused: bool) -> None:
 
 def set_limit(connection: Connection, queue: str, lane: str, max_running: int | None) -> None:
     """Say how many runs of a lane may be worked on at once; those in progress go on."""
-    values = {"queue": queue, "lane": lane, "max_running": max_running, "last_enqueued_at": time_of(connection)}
-    made = upsert_of(connection.dialect.name)(tables.lanes).values(**values)
+    _change_lane(connection, queue, lane, {"max_running": max_running})
+
+
+def set_rate(connection: Connection, queue: str, lane: str, per_second: float | None) -> None:
+    """Say how fast runs of a lane may be taken."""
+    _change_lane(connection, queue, lane, {"starts_per_second": per_second, "next_start_at": None})
+
+
+def set_limit_across(connection: Connection, queue: str, kind: str, name: str, max_running: int | None) -> None:
+    """Say how many runs of a queue that share a workflow or a resource may be worked on at once."""
+    limits = tables.queue_limits
+    if max_running is None:
+        mine = (limits.c.queue == queue) & (limits.c.kind == kind) & (limits.c.name == name)
+        connection.execute(delete(limits).where(mine))
+        return
+    made = upsert_of(connection.dialect.name)(limits)
+    made = made.values(queue=queue, kind=kind, name=name, max_running=max_running)
     changed = {"max_running": max_running}
-    connection.execute(made.on_conflict_do_update(index_elements=["queue", "lane"], set_=changed))
+    connection.execute(made.on_conflict_do_update(index_elements=["queue", "kind", "name"], set_=changed))
 
 
 def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, version: str, at: datetime) -> None:
@@ -44,15 +62,25 @@ def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, v
         raise InputError(f"the run {run_id} stopped before its input was accepted: enqueue it anew")
     if row.status == RunStatus.QUEUED or (row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id)):
         raise RunBusy(f"the run {run_id} is {row.status} already")
-    lane = (row.tenant or "") if lane is None else lane
+    own: str = row.tenant or ""
+    chosen = own if lane is None else lane
     touch_run(
         connection, run_id, status=RunStatus.QUEUED, fence=row.fence + 1, worker_id=None, ended_at=None, error_type=None
     )
-    turn = {"queue": queue, "lane": lane, "version": version, "available_at": at, "deaths": 0}
+    turn = {"queue": queue, "lane": chosen, "version": version, "available_at": at, "taken_at": None, "deaths": 0}
     if entry is None:
-        values = turn | {"run_id": run_id, "priority": 0, "enqueued_at": at, "attempts": 1}
-        connection.execute(insert(entries).values(**values))
+        first = {"run_id": run_id, "workflow": row.workflow, "priority": 0, "enqueued_at": at, "attempts": 1}
+        connection.execute(insert(entries).values(**turn, **first))
     else:
         connection.execute(update(entries).where(entries.c.run_id == run_id).values(**turn))
-    opened = upsert_of(connection.dialect.name)(tables.lanes).values(queue=queue, lane=lane, last_enqueued_at=at)
-    connection.execute(opened.on_conflict_do_update(index_elements=["queue", "lane"], set_={"last_enqueued_at": at}))
+    connection.execute(insert_once(tables.lanes, connection.dialect.name).values(**_new_lane(queue, chosen, at)))
+
+
+def _change_lane(connection: Connection, queue: str, lane: str, changed: Mapping[str, Any]) -> None:
+    made = upsert_of(connection.dialect.name)(tables.lanes)
+    made = made.values(**_new_lane(queue, lane, time_of(connection)), **changed)
+    connection.execute(made.on_conflict_do_update(index_elements=["queue", "lane"], set_=dict(changed)))
+
+
+def _new_lane(queue: str, lane: str, at: datetime) -> dict[str, Any]:
+    return {"queue": queue, "lane": lane, "began_at": at, "last_claim_at": NEVER}

@@ -19,6 +19,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
+from engine.store.lanes import Wanted
 from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
 from engine.store.statements import EntryEnded, EntryLeft, FinishedRun, Kind, Row
@@ -49,6 +50,16 @@ class RunLedger:
     def worker_id(self) -> str:
         """Names this process as a worker."""
         return self._lease.worker_id
+
+    @property
+    def lease_age_s(self) -> float | None:
+        """Seconds since the database took the last beat of this process; None before the first."""
+        return self._lease.age_s
+
+    @property
+    def fenced(self) -> int:
+        """How many writes were refused, since another process had the run by then."""
+        return self._writer.fenced
 
     @property
     def is_idle(self) -> bool:
@@ -154,7 +165,7 @@ class RunLedger:
                 raise RunBusy("one of the runs is there already: none of them was queued") from error
             raise
 
-    async def claim(self, wanted: run_queue.Wanted, capacity: int, now: datetime) -> list[Taken]:
+    async def claim(self, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.
 
         Raises:

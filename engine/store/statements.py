@@ -8,19 +8,18 @@ from enum import IntEnum, auto
 from operator import attrgetter
 from typing import Any, cast
 
-from sqlalchemy import Delete, Dialect, Insert, Table, Update, bindparam, delete, insert, update
+from sqlalchemy import Delete, Dialect, Insert, Table, Update, bindparam, delete, insert, null, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from engine.queue_records import LaneRecord, QueueEntryRecord
 from engine.records import (
     BreakerRecord,
     CacheEntryRecord,
     CallRecord,
     EventRecord,
-    LaneRecord,
     OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
-    QueueEntryRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -218,7 +217,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.ENDED_STREAM: _of_stream(tables.checkpoint_streams),
         Kind.BREAKER: over(tables.breakers),
         Kind.CACHE_ENTRY: over(tables.cache_entries),
-        Kind.LANE: _open_lane(upsert),
+        Kind.LANE: once(tables.lanes),
         Kind.QUEUE_ENTRY: once(tables.queue_entries),
         Kind.ENTRY_LEFT: _leave_entry(),
         Kind.ENTRY_ENDED: delete(tables.queue_entries).where(tables.queue_entries.c.run_id == bindparam("of_run_id")),
@@ -252,17 +251,10 @@ def _of_stream(table: Table) -> Delete:
     return delete(table).where(table.c.sid == bindparam("of_sid"))
 
 
-def _open_lane(upsert: Any) -> Insert:
-    """Note that a lane got a run; one that is there keeps its limit and its turn."""
-    made = upsert(tables.lanes)
-    latest = {"last_enqueued_at": made.excluded.last_enqueued_at}
-    return made.on_conflict_do_update(index_elements=["queue", "lane"], set_=latest)
-
-
 def _leave_entry() -> Update:
     entries = tables.queue_entries
     until = bindparam("left_until", type_=entries.c.available_at.type)
-    return update(entries).where(entries.c.run_id == bindparam("of_run_id")).values(available_at=until)
+    return update(entries).where(entries.c.run_id == bindparam("of_run_id")).values(available_at=until, taken_at=null())
 
 
 def _finish() -> Update:

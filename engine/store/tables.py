@@ -24,16 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
+from engine.queue_records import LaneRecord, QueueEntryRecord, QueueLimitRecord, QueueRecord
 from engine.records import (
     BreakerRecord,
     CacheEntryRecord,
     CallRecord,
     EventRecord,
-    LaneRecord,
     OutcomeRecord,
     QuestionRecord,
-    QueueEntryRecord,
-    QueueRecord,
     RunRecord,
     StepRecord,
     VerdictRecord,
@@ -143,7 +141,17 @@ Index(
     sqlite_where=_MAY_BE_TAKEN,
     postgresql_where=_MAY_BE_TAKEN,
 )
+_IS_AT_WORK = text("taken_at IS NOT NULL")
+Index(
+    "ix_queue_entries_at_work",
+    queue_entries.c.queue,
+    queue_entries.c.lane,
+    sqlite_where=_IS_AT_WORK,
+    postgresql_where=_IS_AT_WORK,
+)
 lanes = _table("lanes", LaneRecord, key=("queue", "lane"))
+Index("ix_lanes_turn", lanes.c.queue, lanes.c.last_claim_at, lanes.c.lane)
+queue_limits = _table("queue_limits", QueueLimitRecord, key=("queue", "kind", "name"))
 queues = _table("queues", QueueRecord, key=("queue",))
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)

@@ -77,6 +77,11 @@ class Writer:
         self._thread.start()
 
     @property
+    def fenced(self) -> int:
+        """How many submissions were left out under a stale fence."""
+        return self._batches.fenced
+
+    @property
     def is_idle(self) -> bool:
         """Whether everything that was queued is durable."""
         return self._pending == 0

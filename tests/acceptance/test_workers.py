@@ -162,6 +162,17 @@ def test_runs_are_queued_from_a_file_and_worked_on_from_the_command_line(flowled
     assert worker["worker_id"] in flowledger("workers").out
 
 
+def test_a_worker_that_grows_too_large_says_so_and_ends_with_a_code_of_its_own(flowledger):
+    ran = flowledger("worker", "--memory-limit", "1MB")
+    assert (ran.code, "more than --memory-limit allows" in ran.err) == (5, True)
+
+
+def test_several_processes_work_until_nothing_is_left_and_add_up_what_they_did(flowledger):
+    flowledger("enqueue", "notes", "question=why")
+    worked = flowledger("worker", "--processes=2", "--until-empty", "--json")
+    assert (worked.code, json.loads(worked.out)) == (0, {"succeeded": 1})
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -173,6 +184,14 @@ def test_runs_are_queued_from_a_file_and_worked_on_from_the_command_line(flowled
         (["enqueue", "fails", "question=x", "--in", "soon"], "--in 'soon' is not a span"),
         (["enqueue", "fails", "question=x", "--in", "1h", "--at", "2030-01-01"], "--at or --in, not both"),
         (["enqueue", "nothing", "question=x"], "there is no workflow 'nothing'"),
+        (["queue", "limit", "default"], "say how many runs may be worked on at once, or --rate"),
+        (["queue", "limit", "default", "--rate", "fast"], "--rate 'fast' is not a rate like 10/s"),
+        (["queue", "limit", "default", "2", "--workflow", "nothing"], "there is no workflow 'nothing'"),
+        (["queue", "limit", "default", "2", "--lane", "a", "--resource", "b"], "say one of --lane, --workflow"),
+        (["queue", "limit", "default", "--resource", "b", "--rate", "1/s"], "--rate is for a lane"),
+        (["worker", "--workflows", "nothing"], "there is no workflow 'nothing'"),
+        (["worker", "--memory-limit", "much"], "--memory-limit 'much' is not a size like 512MB or 2GB"),
+        (["worker", "--processes", "3", "--health-port", "65534"], "3 processes need as many ports from there on"),
         (["requeue", "0000"], "no run has the id '0000'"),
     ],
 )
@@ -191,5 +210,17 @@ def test_a_queue_is_paused_limited_and_opened_from_the_command_line(flowledger):
     assert "paused" in flowledger("queue", "show").out
     assert flowledger("queue", "resume", "default").out == "the queue default is open\n"
     assert flowledger("queue", "limit", "default", "4", "--lane", "acme").out == "default, lane acme: 4 at once\n"
+    both = flowledger("queue", "limit", "default", "--lane", "acme", "--rate", "30/m").out
+    assert both == "default, lane acme: 30/m\n"
+    assert "4, 0.5/s" in flowledger("queue", "show").out
+    assert (
+        flowledger("queue", "limit", "default", "2", "--workflow", "fails").out
+        == "default, workflow fails: 2 at once\n"
+    )
+    assert flowledger("queue", "limit", "default", "1", "--resource", "crm").out == "default, resource crm: 1 at once\n"
+    assert "crm" in flowledger("queue", "limits").out
+    assert flowledger("queue", "limit", "default", "0", "--resource", "crm").out == "default, resource crm: no limit\n"
+    (limit,) = json.loads(flowledger("queue", "limits", "--json").out)
+    assert limit == {"queue": "default", "kind": "workflow", "name": "fails", "max_running": 2, "running": 0}
     lanes = {lane["lane"]: lane for lane in json.loads(flowledger("queue", "show", "--json").out)}
     assert (lanes[""]["delayed"], lanes["acme"]["max_running"]) == (1, 4)
