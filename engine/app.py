@@ -18,7 +18,7 @@ from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
-from engine.ports import Clock, Indexer, Taken
+from engine.ports import Clock, Dispatcher, Indexer, Taken
 from engine.records import RunRecord, RunStatus
 from engine.replays import Replays
 from engine.runtime.as_graph import as_graph
@@ -39,7 +39,6 @@ from engine.runtime.result import RunResult
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
-from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
@@ -53,8 +52,8 @@ _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 class App(Replays):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
-    FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first
-    run; close the app, or use it as `async with App(...) as app`.
+    FLOWLEDGER_DATABASE, FLOWLEDGER_DISPATCHER and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database
+    is opened at the first run; close the app, or use it as `async with App(...) as app`.
 
     Args:
         workflows: the workflows, each under a name of its own.
@@ -64,6 +63,7 @@ class App(Replays):
             always.
         spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
+        dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         clock: time, ids and chance; a test brings its own.
 
@@ -80,6 +80,7 @@ class App(Replays):
         keep_checkpoints: KeepCheckpoints = "unfinished",
         spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
+        dispatcher: Dispatcher | str | None = None,
         limits: Mapping[str, RateLimit] | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -93,6 +94,7 @@ class App(Replays):
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
+        self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
         self.limits = dict(limits or {})
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
@@ -116,7 +118,7 @@ class App(Replays):
             StoreError: the database cannot be opened.
         """
         if self._ledger is None:
-            self._ledger = SqlLedger(Database.open(self.database), keep=self.keep_checkpoints)
+            self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from engine.app import App
+from engine.dispatch.hearing import Hearing
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
@@ -55,16 +56,19 @@ class Worker:
             StoreError: the database cannot be used.
         """
         self.app.check_models()
-        with self.app.ledger.on_duty():
-            upkeep = asyncio.create_task(self._see_to_the_dead())
+        ledger = self.app.ledger
+        ear = Hearing(self.queues, self._versions, self._wake)
+        with ledger.on_duty():
+            upkeep = [asyncio.create_task(work) for work in (self._see_to_the_dead(), ledger.dispatcher.listen(ear))]
             try:
-                await self._claim_and_work()
+                await self._claim_and_work(ear)
             finally:
-                upkeep.cancel()
-                await asyncio.gather(upkeep, *self._runs, return_exceptions=True)
+                for one in upkeep:
+                    one.cancel()
+                await asyncio.gather(*upkeep, *self._runs, return_exceptions=True)
         return self.ended
 
-    async def _claim_and_work(self) -> None:
+    async def _claim_and_work(self, ear: Hearing) -> None:
         look = _SHORTEST_LOOK
         while not self._leaving.is_wanted:
             self._wake.clear()
@@ -74,7 +78,8 @@ class Worker:
                 task = asyncio.create_task(self._work_on(one))
                 self._runs.add(task)
                 task.add_done_callback(self._done)
-            if taken:
+            was_told = ear.looked(self.concurrency - len(self._runs))
+            if taken or was_told:
                 look = _SHORTEST_LOOK
             elif self.until_empty and not self._runs and not await self._left():
                 return
@@ -114,10 +119,12 @@ class Worker:
         self._runs.discard(task)
         self._wake.set()
 
+    def _versions(self) -> set[str]:
+        return {workflow.version for workflow in self.app.workflows.values()}
+
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
-        versions = {workflow.version for workflow in self.app.workflows.values()}
-        wanted = Wanted(self.queues, versions)
+        wanted = Wanted(self.queues, self._versions())
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
     async def _see_to_the_dead(self) -> None:
@@ -132,4 +139,5 @@ class Worker:
                 lost = []
             if lost:
                 self._wake.set()
+                await ledger.announce(lost)
             await asyncio.sleep(_REAP_SECONDS)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from sqlalchemy import update
+
 from engine import App
 from engine.nodes.call_tool import CallTool
 from engine.runtime.enqueue import QueuePlace, RunRequest
+from engine.store.tables import runs
 from engine.worker import Worker
 from tests.flows import Ask, line, noting
 
@@ -46,3 +49,9 @@ async def go_on(app: App, run_id: str) -> str:
     """Claim one run and work on it here."""
     (taken,) = [one for one in await app.claim(10) if one.record.run_id == run_id]
     return str((await app.go_on(taken)).status)
+
+
+async def fall_silent(app: App, worker_id: str) -> None:
+    """Have the runs of a worker look as if they belonged to one that is gone."""
+    theirs = update(runs).where(runs.c.worker_id == worker_id).values(worker_id="gone")
+    await app.ledger.change(lambda connection: connection.execute(theirs))
