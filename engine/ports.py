@@ -111,6 +111,11 @@ class Ear(Protocol):
         """The queues that it takes from."""
         ...
 
+    @property
+    def peers(self) -> int:
+        """How many workers there are, about."""
+        ...
+
     def takes(self, hint: Hint) -> bool:
         """Say whether a run is one that it may take."""
         ...

@@ -12,6 +12,7 @@ from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
+from engine.store.lease import count_alive
 from engine.store.run_queue import Wanted, due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
@@ -59,7 +60,7 @@ class Worker:
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty():
-            upkeep = [asyncio.create_task(work) for work in (self._see_to_the_dead(), ledger.dispatcher.listen(ear))]
+            upkeep = [asyncio.create_task(work) for work in (self._see_to_the_dead(ear), ledger.dispatcher.listen(ear))]
             try:
                 await self._claim_and_work(ear)
             finally:
@@ -127,7 +128,7 @@ class Worker:
         wanted = Wanted(self.queues, self._versions())
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
-    async def _see_to_the_dead(self) -> None:
+    async def _see_to_the_dead(self, ear: Hearing) -> None:
         """Queue again what dead workers had, now and then."""
         ledger = self.app.ledger
         while True:
@@ -135,6 +136,7 @@ class Worker:
                 lost = await ledger.change(reap)
                 before = self.app.clock.now() - _LANE_LIFE
                 await ledger.change(lambda connection, before=before: forget_lanes(connection, before))
+                ear.peers = await ledger.change(count_alive)
             except StoreError:
                 lost = []
             if lost:

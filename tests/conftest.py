@@ -100,3 +100,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return "sqlite:///:memory:" if request.param == "sqlite memory" else f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def rarely_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have workers look so rarely that they hear of a run, or never find it."""
+    monkeypatch.setattr("engine.worker._SHORTEST_LOOK", 600.0)
+    monkeypatch.setattr("engine.worker._LONGEST_LOOK", 600.0)

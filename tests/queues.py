@@ -26,6 +26,12 @@ def app_on(url: str, *workflows: object) -> App:
     return App(workflows=workflows or (NOTES,), database=url)
 
 
+def told_app(url: str, dispatcher: str | None = None, version: str = "") -> App:
+    """Give an app whose workers are told of runs; the version is the name of a node."""
+    notes = line(("first", noting()), (version or "second", noting()), name="notes", state=Ask)
+    return App(workflows=[notes], database=url, dispatcher=dispatcher)
+
+
 async def enqueue(app: App, count: int = 1, workflow: str = "notes", **fields: object) -> list[str]:
     """Queue runs and give their ids; queue, lane, priority and at make its place."""
     places = {name: fields.pop(name) for name in ("queue", "lane", "priority", "at") if name in fields}

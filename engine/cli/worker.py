@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption
+from engine.cli.options import AppOption, DatabaseOption, DispatcherOption, JsonOption
 from engine.cli.render import errors, shown_status
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
@@ -25,6 +25,7 @@ def worker(
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not say how each run ended.")] = False,
     app: AppOption = None,
     database: DatabaseOption = None,
+    dispatcher: DispatcherOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take queued runs and work on them until told to stop.
@@ -34,7 +35,7 @@ def worker(
 
     Example: flowledger worker --concurrency 50 --until-empty
     """
-    loaded = load_app(app, database)
+    loaded = load_app(app, database, dispatcher)
     names = [name.strip() for name in queues.split(",") if name.strip()] or [DEFAULT_QUEUE]
     heard = None if quiet or as_json else _say
     working = Worker(loaded, concurrency=concurrency, queues=names, until_empty=until_empty, on_end=heard)

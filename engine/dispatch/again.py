@@ -17,23 +17,28 @@ async def again(listen: Callable[[Callable[[], None]], Awaitable[None]], whom: s
         listen: listens until something fails, and calls what it is given when it has begun to.
         whom: who is listened to, for the log.
     """
+    loop = asyncio.get_running_loop()
     wait, is_heard = _FIRST_WAIT, True
+    since: float | None = None
 
     def began() -> None:
-        nonlocal wait, is_heard
+        nonlocal is_heard, since
         if not is_heard:
             _log.info("%s is heard again", whom)
-        wait, is_heard = _FIRST_WAIT, True
+        is_heard, since = True, loop.time()
 
     while True:
         try:
             await listen(began)
         except Exception as error:  # whatever it is, runs are found by looking
-            if (task := asyncio.current_task()) is not None and task.cancelling():
+            if (me := asyncio.current_task()) is not None and me.cancelling():  # a driver took it for an error
                 raise asyncio.CancelledError from error
-            if is_heard and wait > _FIRST_WAIT:  # not for a server that is back at once
+            if since is not None and loop.time() - since > _LONGEST_WAIT:
+                wait = _FIRST_WAIT
+            elif is_heard and wait > _FIRST_WAIT:  # not for a server that is back at once
                 _log.warning("%s is not heard, so idle workers look once a second: %s", whom, _said(error))
                 is_heard = False
+        since = None
         await asyncio.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
 

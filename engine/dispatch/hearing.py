@@ -13,12 +13,16 @@ class Hearing:
         queues: the queues that the worker takes from.
         versions: gives the versions of workflows that it takes.
         wake: ends its rest.
+
+    Attributes:
+        peers: how many workers there are, as was last known.
     """
 
     def __init__(self, queues: Collection[str], versions: Callable[[], Collection[str]], wake: asyncio.Event) -> None:
         self.queues = queues
         self._versions = versions
         self._wake = wake
+        self.peers = 1
         self._free = 0
         self._is_told = False
         self._look = asyncio.Event()  # the next one; each has an event of its own

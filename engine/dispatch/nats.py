@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import SplitResult, quote, urlsplit
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # nats-py is an extra
     from nats.aio.client import Client
 
 _LIFE_SECONDS = 60.0  # of a hint; workers look more often than that
+_ANSWER_SECONDS = 2.0
 _MOST_HINTS = 100_000  # kept by the server; the oldest give way
 _CONNECTING: dict[str, Any] = {  # a connection that is lost is made anew as a whole: what was asked for is lost with it
     "allow_reconnect": False,
@@ -113,9 +115,9 @@ class Nats:
             tokens = [_token(queue) for queue in set(ear.queues)]
             pulls = [await Pull.begin(client, self._stream, f"{self._subject}.{token}", token) for token in tokens]
             began()
-            await asyncio.gather(*(pull.serve(ear) for pull in pulls))
+            await asyncio.gather(ear.look(), *(pull.serve(ear) for pull in pulls))  # what was said before may be lost
         finally:
-            await client.close()
+            await _close(client)
 
     async def _connected(self) -> "Client":
         import nats
@@ -130,7 +132,7 @@ class Nats:
         from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
         from nats.js.errors import NotFoundError
 
-        context = client.jetstream(timeout=2)
+        context = client.jetstream(timeout=_ANSWER_SECONDS)
         try:
             await context.stream_info(self._stream)
         except NotFoundError:
@@ -149,7 +151,13 @@ class Nats:
     async def _hang_up(self) -> None:
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
-            await publisher.close()
+            await _close(publisher)
+
+
+async def _close(client: "Client") -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await client.close()
 
 
 def _token(name: str) -> str:

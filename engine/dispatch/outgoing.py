@@ -3,10 +3,12 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from engine.ports import Hint
 
 _MOST = 10_000  # hints that wait; of more, workers are awake anyway
+_ATTEMPTS = 2  # the first may find a connection that was lost meanwhile
 _PAUSE_SECONDS = 1.0  # for which nothing is sent after a failure
 _FLUSH_SECONDS = 2.0
 
@@ -17,7 +19,7 @@ class Outgoing:
     """Delivers hints in the background, all that have come meanwhile at once.
 
     Args:
-        deliver: sends hints; what it raises loses them, and workers find the runs by looking.
+        deliver: sends hints, over a new connection after it has failed.
     """
 
     def __init__(self, deliver: Deliver) -> None:
@@ -31,7 +33,7 @@ class Outgoing:
         """Send hints soon; returns at once, from whichever loop."""
         loop = asyncio.get_running_loop()
         if self._loop is None or self._loop.is_closed():
-            self._loop = loop
+            self._loop, self._sending = loop, None
         self._waiting.extend(hints)
         if self._loop is loop:
             self._begin()
@@ -57,7 +59,9 @@ class Outgoing:
             self._waiting.clear()
             if loop.time() < self._silent_until:
                 continue
-            try:
-                await self._deliver(hints)
-            except Exception:  # whatever it is, the runs are in the ledger, and workers look there
+            for _ in range(_ATTEMPTS):
+                with suppress(Exception):  # whatever it is, the runs are in the ledger, and workers look there
+                    await self._deliver(hints)
+                    break
+            else:
                 self._silent_until = loop.time() + _PAUSE_SECONDS

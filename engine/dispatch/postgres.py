@@ -1,11 +1,13 @@
 """Hints over PostgreSQL: NOTIFY after the commit, LISTEN on a connection of its own."""
 
+import asyncio
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from engine.dispatch.again import again
+from engine.dispatch.crowd import Crowd
 from engine.dispatch.outgoing import Outgoing
 from engine.ports import Ear, Hint
 
@@ -14,8 +16,6 @@ if TYPE_CHECKING:  # PostgreSQL's driver is an extra
 
 _MOST_BYTES = 7000  # of a payload; the server takes 8000
 _MOST_NAME = 63  # bytes of a channel
-_AT_ONCE = 4  # workers that look at once for one run
-_APART_SECONDS = 0.005  # between the looks of the others
 
 
 class Postgres:
@@ -68,13 +68,17 @@ class Postgres:
             channel = await _channel(connection)
             await connection.execute(SQL("LISTEN {}").format(Identifier(channel)))
             began()
-            await ear.look()  # what was said before was not heard
-            while True:
-                said = [one.payload async for one in connection.notifies(stop_after=1)]
-                if not said:
-                    raise ConnectionError("the connection was closed")
-                if sum(_runs(payload, ear) for payload in said):
-                    await ear.look()
+            crowd = Crowd(self._chance)
+            looking = asyncio.create_task(_look(crowd, ear))
+            try:
+                crowd.told(1, 1)  # what was said before was not heard
+                async for said in connection.notifies():
+                    if runs := _runs(said.payload, ear):
+                        crowd.told(runs, ear.peers)
+            finally:
+                crowd.rest()
+                looking.cancel()
+        raise ConnectionError("the connection was closed")
 
     async def _connected(self) -> "AsyncConnection[Any]":
         from psycopg import AsyncConnection
@@ -93,6 +97,13 @@ async def _channel(connection: "AsyncConnection[Any]") -> str:
     row = await (await connection.execute("SELECT current_schema()")).fetchone()
     schema = (row and row[0]) or ""
     return f"flowledger.{schema}".encode()[:_MOST_NAME].decode(errors="ignore")
+
+
+async def _look(crowd: Crowd, ear: Ear) -> None:
+    """Have a worker look whenever it is its turn, while others go on listening: who does not read holds all up."""
+    while True:
+        await crowd.wait()
+        await ear.look()
 
 
 def _runs(payload: str, ear: Ear) -> int:

@@ -167,7 +167,7 @@ class RunLedger:
     async def announce(self, run_ids: Sequence[str]) -> None:
         """Tell workers of those of these runs that may be taken now; what they are not told they find by looking."""
         with suppress(StoreError):
-            self.dispatcher.send(await self._reader.read(lambda connection: hints_of(connection, run_ids)))
+            self.dispatcher.send(await self._writer.do(lambda connection: hints_of(connection, run_ids)))
 
     async def claim(self, wanted: run_queue.Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.

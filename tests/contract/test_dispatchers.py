@@ -50,13 +50,6 @@ EACH = pytest.mark.parametrize("place", ["in process", "postgres", "nats"], indi
 ANY = pytest.mark.parametrize("place", ["in process", "postgres", "nats", "lossy", "lossy postgres"], indirect=True)
 
 
-@pytest.fixture
-def rarely_looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have workers look so rarely that they hear of a run, or never find it."""
-    monkeypatch.setattr("engine.worker._SHORTEST_LOOK", 600.0)
-    monkeypatch.setattr("engine.worker._LONGEST_LOOK", 600.0)
-
-
 @EACH
 async def test_an_idle_worker_begins_a_run_as_soon_as_it_is_queued(apps, rarely_looking):
     queueing, app, _ = apps
