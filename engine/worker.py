@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from engine.app import App
 from engine.dispatch.hearing import Hearing
+from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
@@ -64,9 +65,8 @@ class Worker:
             try:
                 await self._claim_and_work(ear)
             finally:
-                for one in upkeep:
-                    one.cancel()
-                await asyncio.gather(*upkeep, *self._runs, return_exceptions=True)
+                await stop(upkeep)
+                await asyncio.gather(*self._runs, return_exceptions=True)
         return self.ended
 
     async def _claim_and_work(self, ear: Hearing) -> None:

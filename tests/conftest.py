@@ -8,10 +8,13 @@ import tempfile
 import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from nats import connect
+from nats.js.errors import NotFoundError
 from sqlalchemy import create_engine, text
 
 os.environ.pop("FLOWLEDGER_DATABASE", None)
@@ -57,6 +60,17 @@ def nats() -> Iterator[str]:
             time.sleep(0.05)
         yield f"nats://127.0.0.1:{port}"
         server.terminate()
+
+
+@pytest.fixture
+async def nats_url(nats: str) -> AsyncIterator[str]:
+    """Give the address of a ledger's hints on it, of which nothing is left afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield f"{nats}/{name}"
+    client = await connect(nats)
+    with suppress(NotFoundError):
+        await client.jetstream().delete_stream(f"FLOWLEDGER-{name}")
+    await client.close()
 
 
 def _is_open(port: int) -> bool:

@@ -11,6 +11,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 from engine.dispatch.again import again
 from engine.dispatch.outgoing import Outgoing
 from engine.dispatch.pull import Pull
+from engine.dispatch.stopping import stop
 from engine.errors import ConfigurationError
 from engine.ports import Ear, Hint
 
@@ -110,13 +111,18 @@ class Nats:
 
     async def _listen(self, ear: Ear, began: Callable[[], None]) -> None:
         client = await self._connected()
+        serving: list[asyncio.Task[Any]] = []
         try:
             await self._see_to_stream(client)
             tokens = [_token(queue) for queue in set(ear.queues)]
             pulls = [await Pull.begin(client, self._stream, f"{self._subject}.{token}", token) for token in tokens]
             began()
-            await asyncio.gather(ear.look(), *(pull.serve(ear) for pull in pulls))  # what was said before may be lost
+            await ear.look()  # what was said before may be lost
+            serving += [asyncio.create_task(pull.serve(ear)) for pull in pulls]
+            done, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
         finally:
+            await stop(serving)
             await _close(client)
 
     async def _connected(self) -> "Client":
@@ -162,7 +168,7 @@ async def _close(client: "Client") -> None:
 
 def _token(name: str) -> str:
     """Write a name so that it can stand in a subject, and no two names the same."""
-    return f"name-{quote(name, safe='').replace('.', '%2E')}"
+    return quote(name, safe="").replace(".", "%2E") or "%"
 
 
 def _place(address: str) -> SplitResult:

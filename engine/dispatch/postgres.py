@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from engine.dispatch.again import again
 from engine.dispatch.crowd import Crowd
 from engine.dispatch.outgoing import Outgoing
+from engine.dispatch.stopping import stop
 from engine.ports import Ear, Hint
 
 if TYPE_CHECKING:  # PostgreSQL's driver is an extra
@@ -77,7 +78,7 @@ class Postgres:
                         crowd.told(runs, ear.peers)
             finally:
                 crowd.rest()
-                looking.cancel()
+                await stop([looking])
         raise ConnectionError("the connection was closed")
 
     async def _connected(self) -> "AsyncConnection[Any]":

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engine.ports import Ear, Hint
 
@@ -14,8 +14,9 @@ if TYPE_CHECKING:  # nats-py is an extra
 _ACK_SECONDS = 10.0  # after which a hint that nobody acknowledged goes to another worker
 _PULL_SECONDS = 20.0  # for which a worker waits in one request
 _ANSWER_SECONDS = 2.0
-_AT_ONCE = 64  # hints that one look may answer
-_ELSEWHERE_SECONDS = 0.05  # after which a hint for another version of a workflow is given to somebody
+_AT_ONCE = 16  # hints that a worker asks for
+_ELSEWHERE_SECONDS = 0.05  # after which a hint that a worker has no room or no version for is given to somebody else
+_OVER = frozenset({"404", "408"})  # nothing more comes for what was asked
 _MOST_DELIVERIES = 20
 
 
@@ -47,36 +48,40 @@ class Pull:
         return cls(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", inbox)
 
     async def serve(self, ear: Ear) -> None:
-        """Have a worker look for what comes, whenever it has room."""
+        """Have a worker look for what comes, as long as it has room."""
+        owed = 0  # hints that the server may still send of those that it was asked for
         while True:
-            room = await ear.room()
-            messages = await self._ask(1, _PULL_SECONDS, expires=int(_PULL_SECONDS * 1e9))
-            if messages:
-                messages += await self._ask(min(room, _AT_ONCE), 0.0, no_wait=True)
+            if not owed:
+                owed = await self._ask(min(await ear.room(), _AT_ONCE))
+            messages, owed = await self._heard(owed)
             may_take = [_may_take(ear, message) for message in messages]
             has_looked = any(may_take) and await ear.look()
             for message, is_mine in zip(messages, may_take, strict=True):
                 if is_mine and has_looked:
                     await message.ack()
                 else:
-                    await message.nak(delay=None if is_mine else _ELSEWHERE_SECONDS)
+                    await message.nak(delay=_ELSEWHERE_SECONDS)
 
-    async def _ask(self, most: int, seconds: float, **how: Any) -> "list[Msg]":
-        """Give up to so many messages: those that come until the server says that these are all."""
+    async def _ask(self, most: int) -> int:
+        wanted = {"batch": most, "expires": int(_PULL_SECONDS * 1e9)}
+        await self.client.publish(self.subject, json.dumps(wanted).encode(), self.inbox.subject)
+        return most
+
+    async def _heard(self, owed: int) -> "tuple[list[Msg], int]":
+        """Wait for a hint, and give all that have come by then, and how many may follow; none if time is over."""
         from nats.js.client import JetStreamContext
 
-        await self.client.publish(self.subject, json.dumps({"batch": most, **how}).encode(), self.inbox.subject)
         found: list[Msg] = []
-        while len(found) < most:
-            message = await self.inbox.next_msg(seconds + _ANSWER_SECONDS)
+        while not found or self.inbox.pending_msgs:
+            message = await self.inbox.next_msg(_PULL_SECONDS + _ANSWER_SECONDS)
             status = JetStreamContext.is_status_msg(message)
             if status is None:
                 found.append(message)
-            elif status in {"404", "408"}:  # no more are there, or none came in time
-                break
+            elif status in _OVER:
+                return found, 0
             else:
                 raise ConnectionError(f"the server refused with {status}")
-        return found
+        return found, max(owed - len(found), 0)
 
 
 def _may_take(ear: Ear, message: "Msg") -> bool:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import secrets
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,20 +18,25 @@ async def test_a_worker_whose_listening_connection_is_killed_listens_again(postg
     admin = Database.open(ready(postgres_url))
     listens = "query LIKE 'LISTEN%' AND query LIKE '%' || current_schema() || '%'"
     kill = text(f"SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity WHERE {listens}")
+
+    def killed() -> int:
+        with admin.engine.begin() as connection:
+            return connection.execute(kill).scalar() or 0
+
     async with told_app(postgres_url) as queueing, told_app(postgres_url) as app, working(app) as ended:
         for _ in range(3):
             (run_id,) = await enqueue(queueing)
             assert await next_of(ended) == (run_id, "succeeded")
-            with admin.engine.connect() as connection:
-                while not connection.execute(kill).scalar():  # noqa: ASYNC110
-                    await asyncio.sleep(0.01)  # it has not begun to listen again
+            while not killed():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)  # it has not begun to listen again
     admin.close()
 
 
-async def test_a_worker_that_was_cut_off_from_nats_is_told_again_when_that_is_back(postgres_url, nats, rarely_looking):
-    cable = Cable(*there(nats))
+async def test_a_worker_that_was_cut_off_from_nats_is_told_when_that_is_back(postgres_url, nats_url, rarely_looking):
+    there = urlsplit(nats_url)
+    cable = Cable(there.hostname, there.port or 4222)
     await cable.mend()
-    url, address = ready(postgres_url), f"nats://127.0.0.1:{cable.port}/test-{secrets.token_hex(4)}"
+    url, address = ready(postgres_url), f"nats://127.0.0.1:{cable.port}{there.path}"
     async with told_app(url, address) as queueing, told_app(url, address) as app, working(app) as ended:
         for _ in range(2):
             (before,) = await enqueue(queueing)
@@ -59,10 +63,9 @@ async def test_nobody_fails_because_nats_is_down_and_workers_say_once_that_they_
     assert "secret" not in said
 
 
-async def test_hints_for_a_version_that_a_worker_has_not_reach_one_that_has(postgres_url, nats, rarely_looking):
-    address = f"{nats}/test-{secrets.token_hex(4)}"
+async def test_hints_for_a_version_that_a_worker_has_not_reach_one_that_has(postgres_url, nats_url, rarely_looking):
     url = ready(postgres_url)
-    async with told_app(url, address) as old, told_app(url, address, version="new") as new:
+    async with told_app(url, nats_url) as old, told_app(url, nats_url, version="new") as new:
         async with working(old) as ended_old, working(new) as ended_new:
             for _ in range(3):
                 (before,), (after,) = await enqueue(old, lane="old"), await enqueue(new, lane="new")
@@ -88,8 +91,3 @@ async def test_an_address_is_never_shown_with_its_password(tmp_path):
     with pytest.raises(ConfigurationError) as caught:
         _ = told_app(f"sqlite:///{tmp_path}/runs.db", "nats://user:secret@host:0").ledger
     assert "secret" not in str(caught.value)
-
-
-def there(address: str) -> tuple[str, int]:
-    parts = urlsplit(address)
-    return parts.hostname or "127.0.0.1", parts.port or 4222

@@ -1,6 +1,5 @@
 """Whoever tells workers of runs: idle ones begin at once, and what is lost, doubled or late does no harm."""
 
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -36,7 +35,7 @@ def place(request, tmp_path) -> dict[str, Any]:
     if kind == "lossy postgres":
         arguments = Database.at(url).driver_arguments
         return {"database": url, "dispatcher": Lossy(Postgres(arguments, lambda: 0.5), seed=5)}
-    return {"database": url, "dispatcher": f"{request.getfixturevalue('nats')}/test-{secrets.token_hex(4)}"}
+    return {"database": url, "dispatcher": request.getfixturevalue("nats_url")}
 
 
 @pytest.fixture
