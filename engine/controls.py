@@ -56,6 +56,7 @@ class Controls(Releases):
         await self.ledger.change(
             lambda connection: queue_control.requeue(connection, record.run_id, queue, lane, version, now)
         )
+        await self.ledger.announce([record.run_id])
         return await self.ledger.run(record.run_id)
 
     async def pause(self, queue: str) -> None:

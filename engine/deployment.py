@@ -18,7 +18,7 @@ from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
-from engine.ports import Clock, Indexer
+from engine.ports import Clock, Dispatcher, Indexer
 from engine.runtime.bundle import bundle_of, check_each
 from engine.runtime.clock import SystemClock
 from engine.runtime.collector import settle
@@ -29,7 +29,6 @@ from engine.runtime.rate_limit import RateLimit
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams
 from engine.runtime.targets.model import ModelTarget
-from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
@@ -40,7 +39,7 @@ DEFAULT_DATABASE = "sqlite:///runs.db"
 class Deployment:
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
-    FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here.
+    FLOWLEDGER_DATABASE, FLOWLEDGER_DISPATCHER and FLOWLEDGER_MODEL_<ROLE> win over what is written here.
 
     Args:
         workflows: the workflows, each under a name of its own.
@@ -50,6 +49,7 @@ class Deployment:
             always.
         spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
+        dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         clock: time, ids and chance; a test brings its own.
 
@@ -66,6 +66,7 @@ class Deployment:
         keep_checkpoints: KeepCheckpoints = "unfinished",
         spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
+        dispatcher: Dispatcher | str | None = None,
         limits: Mapping[str, RateLimit] | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -79,6 +80,7 @@ class Deployment:
         self.keep_checkpoints: KeepCheckpoints = keep_checkpoints
         self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
+        self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
         self.limits = dict(limits or {})
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
@@ -104,7 +106,7 @@ class Deployment:
             StoreError: the database cannot be opened.
         """
         if self._ledger is None:
-            self._ledger = SqlLedger(Database.open(self.database), keep=self.keep_checkpoints)
+            self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
 
@@ -172,7 +174,7 @@ class Deployment:
         """Give the app on a ledger of its own that nothing is left of, with these models in these roles."""
         other = copy(self)
         other._runner, other._cast = None, Cast(self.models, instead=models)
-        other._ledger = SqlLedger(Database.open("sqlite:///:memory:"))
+        other._ledger = SqlLedger.open("sqlite:///:memory:", None, self.clock.random, keep="unfinished")
         other._versions = {}
         try:
             yield other

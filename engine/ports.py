@@ -1,6 +1,6 @@
 """What the runtime asks of the outside: protocols, so that a test or another database can stand in."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -86,6 +86,63 @@ class WindowRefused:
 
     window: SpendWindow
     left_nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Word that a run may be taken. It may be late, doubled or lost: what is so stands in the ledger.
+
+    Attributes:
+        fence: the run's, so that two hints of the same moment can be told for one.
+        version: of its workflow.
+    """
+
+    run_id: str
+    fence: int
+    queue: str
+    version: str
+
+
+class Ear(Protocol):
+    """What a worker gives to a dispatcher, to be told that there is something to take."""
+
+    @property
+    def queues(self) -> Collection[str]:
+        """The queues that it takes from."""
+        ...
+
+    @property
+    def peers(self) -> int:
+        """How many workers there are, about."""
+        ...
+
+    def takes(self, hint: Hint) -> bool:
+        """Say whether a run is one that it may take."""
+        ...
+
+    async def room(self) -> int:
+        """Wait until it has room for a run, and say for how many."""
+        ...
+
+    async def look(self) -> bool:
+        """Have it look for runs now, and say, when it has, whether it had room for any."""
+        ...
+
+
+class Dispatcher(Protocol):
+    """Tells workers that runs may be taken, and decides nothing: workers look at the ledger by themselves, too."""
+
+    def send(self, hints: Sequence[Hint]) -> None:
+        """Say that runs may be taken, once that is durable; returns at once, and never fails."""
+        ...
+
+    async def listen(self, ear: Ear) -> None:
+        """Have a worker look whenever it may find something, until cancelled; mends itself whatever happens."""
+        ...
+
+    async def close(self) -> None:
+        """Send what waits, unless that takes long, and close the connections; what is sent later opens them anew."""
+        ...
 
 
 class Ledger(Protocol):

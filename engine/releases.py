@@ -69,9 +69,14 @@ class Releases(Deployment):
         Raises:
             ConfigurationError: there is no workflow of one of these names.
         """
+        await self.standing()
+        return self.known_versions(workflows)
+
+    def known_versions(self, workflows: Collection[str] | None = None) -> Sequence[str]:
+        """Give the same as it was when releases were read last; until then it is what the code says."""
         names = {self.workflow(name).name for name in workflows or self.workflows}
-        runnable = (await self.standing()).runnable
-        return [version for version, workflow in runnable.items() if workflow.name in names]
+        runnable = self._standing.runnable.values() if self._standing else self.workflows.values()
+        return [workflow.version for workflow in runnable if workflow.name in names]
 
     async def to_begin(self, record: RunRecord) -> Workflow:
         """Give the workflow that a queued run begins with: what the name stands for now under which it was queued."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from engine.app import App
+from engine.dispatch.hearing import Hearing
+from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.lanes import Wanted
+from engine.store.lease import count_alive
 from engine.store.run_queue import due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
@@ -71,16 +74,18 @@ class Worker:
             StoreError: the database cannot be used.
         """
         self.app.check_models(self.workflows)
-        with self.app.ledger.on_duty():
-            upkeep = asyncio.create_task(self._see_to_the_dead())
+        ledger = self.app.ledger
+        ear = Hearing(self.queues, self._versions, self._wake)
+        with ledger.on_duty():
+            upkeep = [asyncio.create_task(work) for work in (self._see_to_the_dead(ear), ledger.dispatcher.listen(ear))]
             try:
-                await self._claim_and_work()
+                await self._claim_and_work(ear)
             finally:
-                upkeep.cancel()
-                await asyncio.gather(upkeep, *self._runs, return_exceptions=True)
+                await stop(upkeep)
+                await asyncio.gather(*self._runs, return_exceptions=True)
         return self.ended
 
-    async def _claim_and_work(self) -> None:
+    async def _claim_and_work(self, ear: Hearing) -> None:
         look = _SHORTEST_LOOK
         while not self._leaving.is_wanted:
             self._wake.clear()
@@ -91,7 +96,8 @@ class Worker:
                 task = asyncio.create_task(self._work_on(one))
                 self._runs.add(task)
                 task.add_done_callback(self._done)
-            if taken:
+            was_told = ear.looked(self.concurrency - len(self._runs))
+            if taken or was_told:
                 look = _SHORTEST_LOOK
             elif self.until_empty and not self._runs and not await self._left():
                 return
@@ -131,12 +137,15 @@ class Worker:
         self._runs.discard(task)
         self._wake.set()
 
+    def _versions(self) -> set[str]:
+        return set(self.app.known_versions(self.workflows))
+
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
         wanted = Wanted(self.queues, await self.app.versions(self.workflows))
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
-    async def _see_to_the_dead(self) -> None:
+    async def _see_to_the_dead(self, ear: Hearing) -> None:
         """Queue again what dead workers had, now and then."""
         ledger = self.app.ledger
         while True:
@@ -144,8 +153,10 @@ class Worker:
                 lost = await ledger.change(reap)
                 before = self.app.clock.now() - _LANE_LIFE
                 await ledger.change(lambda connection, before=before: forget_lanes(connection, before))
+                ear.peers = await ledger.change(count_alive)
             except StoreError:
                 lost = []
             if lost:
                 self._wake.set()
+                await ledger.announce(lost)
             await asyncio.sleep(_REAP_SECONDS)

@@ -1,14 +1,20 @@
 """Fixtures that many tests share: databases of every dialect, each test on a fresh one."""
 
 import os
+import shutil
 import socket
+import subprocess
 import tempfile
+import time
 import uuid
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from nats import connect
+from nats.js.errors import NotFoundError
 from sqlalchemy import create_engine, text
 
 os.environ.pop("FLOWLEDGER_DATABASE", None)
@@ -37,10 +43,48 @@ def postgres() -> Iterator[str]:
     started.cleanup()
 
 
-def _answers(url: str) -> bool:
+@pytest.fixture(scope="session")
+def nats() -> Iterator[str]:
+    """Give the address of a NATS server with JetStream: named, on localhost, or one of our own."""
+    named = os.environ.get("FLOWLEDGER_TEST_NATS")
+    if named or _is_open(4222):
+        yield named or "nats://127.0.0.1:4222"
+        return
+    binary = shutil.which("nats-server") or pytest.skip("no NATS server is running or installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    folder = tempfile.mkdtemp(prefix="flowledger-nats-")
+    options = ["-a", "127.0.0.1", "-p", str(port), "-js", "-sd", folder]
+    with subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        while not _is_open(port) and server.poll() is None:
+            time.sleep(0.05)
+        yield f"nats://127.0.0.1:{port}"
+        server.terminate()
+
+
+@pytest.fixture
+async def nats_url(nats: str) -> AsyncIterator[str]:
+    """Give the address of a ledger's hints on it, of which nothing is left afterwards."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    yield f"{nats}/{name}"
+    client = await connect(nats)
+    with suppress(NotFoundError):
+        await client.jetstream().delete_stream(f"FLOWLEDGER-{name}")
+    await client.close()
+
+
+def _is_open(port: int) -> bool:
     try:
-        with socket.create_connection(("127.0.0.1", 5432), timeout=0.5):
-            pass
+        with socket.create_connection(("127.0.0.1", port), timeout=0.5):
+            return True
+    except OSError:
+        return False
+
+
+def _answers(url: str) -> bool:
+    if not _is_open(5432):
+        return False
+    try:
         engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
         with engine.connect():
             pass
@@ -70,3 +114,10 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
     return "sqlite:///:memory:" if request.param == "sqlite memory" else f"sqlite:///{tmp_path}/runs.db"
+
+
+@pytest.fixture
+def rarely_looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have workers look so rarely that they hear of a run, or never find it."""
+    monkeypatch.setattr("engine.worker._SHORTEST_LOOK", 600.0)
+    monkeypatch.setattr("engine.worker._LONGEST_LOOK", 600.0)

@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 
+from sqlalchemy import update
+
 from engine import App
 from engine.nodes.call_tool import CallTool
 from engine.runtime.enqueue import QueuePlace, RunRequest
+from engine.store.tables import runs
 from engine.worker import Worker
 from tests.flows import Ask, line, noting
 
@@ -21,6 +24,12 @@ app = App(workflows=[NOTES, FAILS])
 
 def app_on(url: str, *workflows: object) -> App:
     return App(workflows=workflows or (NOTES,), database=url)
+
+
+def told_app(url: str, dispatcher: str | None = None, version: str = "") -> App:
+    """Give an app whose workers are told of runs; the version is the name of a node."""
+    notes = line(("first", noting()), (version or "second", noting()), name="notes", state=Ask)
+    return App(workflows=[notes], database=url, dispatcher=dispatcher)
 
 
 async def enqueue(app: App, count: int = 1, workflow: str = "notes", **fields: object) -> list[str]:
@@ -46,3 +55,9 @@ async def go_on(app: App, run_id: str) -> str:
     """Claim one run and work on it here."""
     (taken,) = [one for one in await app.claim(10) if one.record.run_id == run_id]
     return str((await app.go_on(taken)).status)
+
+
+async def fall_silent(app: App, worker_id: str) -> None:
+    """Have the runs of a worker look as if they belonged to one that is gone."""
+    theirs = update(runs).where(runs.c.worker_id == worker_id).values(worker_id="gone")
+    await app.ledger.change(lambda connection: connection.execute(theirs))

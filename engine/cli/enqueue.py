@@ -13,7 +13,7 @@ from rich.progress import track
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_moment, parse_span, within
+from engine.cli.options import AppOption, DatabaseOption, DispatcherOption, JsonOption, parse_moment, parse_span, within
 from engine.cli.render import console, errors
 from engine.cli.run import input_of
 from engine.errors import InputError
@@ -45,13 +45,14 @@ def enqueue(
     ] = None,
     app: AppOption = None,
     database: DatabaseOption = None,
+    dispatcher: DispatcherOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Queue runs for workers; input guardrails see each input here, before it is stored.
 
     Example: flowledger enqueue triage --from messages.jsonl --tenant acme
     """
-    loaded = load_app(app, database)
+    loaded = load_app(app, database, dispatcher)
     found = loaded.workflow(workflow)
     if source is not None and (values or key):
         raise InputError("--from gives the inputs: leave FIELD=VALUE and --key out")

@@ -13,8 +13,8 @@ from engine.errors import ConfigurationError, EngineError
 DEFAULT_APP = "workflows.app:app"
 
 
-def load_app(path: str | None, database: str | None = None) -> App:
-    """Import the app, and point it at another database where one is given.
+def load_app(path: str | None, database: str | None = None, dispatcher: str | None = None) -> App:
+    """Import the app, and point it at another database or dispatcher where one is given.
 
     Raises:
         ConfigurationError: the path is malformed, cannot be imported, or names no App.
@@ -32,6 +32,8 @@ def load_app(path: str | None, database: str | None = None) -> App:
         raise ConfigurationError(f"--app {chosen}: {what} stands there, and an App is expected")
     if database:
         found.database = database
+    if dispatcher:
+        found.dispatcher = dispatcher
     return found
 
 

@@ -31,6 +31,15 @@ DatabaseOption = Annotated[
         help="The ledger: sqlite:///FILE or postgresql://USER@HOST/NAME; else the app's own.",
     ),
 ]
+DispatcherOption = Annotated[
+    str | None,
+    typer.Option(
+        "--dispatcher",
+        envvar="FLOWLEDGER_DISPATCHER",
+        help="Who tells workers of runs: nats://HOST/NAME, postgresql://USER@HOST/NAME or local; else as fits the "
+        "database.",
+    ),
+]
 RunArgument = Annotated[str, typer.Argument(help="The run's id, or a beginning or end that fits one run only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 SinceOption = Annotated[

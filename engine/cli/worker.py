@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_bytes
+from engine.cli.options import AppOption, DatabaseOption, DispatcherOption, JsonOption, parse_bytes
 from engine.cli.render import errors, shown_status
 from engine.errors import InputError
 from engine.operating.endpoint import answering
@@ -62,6 +62,7 @@ def worker(
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not say how each run ended.")] = False,
     app: AppOption = None,
     database: DatabaseOption = None,
+    dispatcher: DispatcherOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take queued runs and work on them until told to stop.
@@ -75,7 +76,7 @@ def worker(
     if processes > 1 or reload:
         ended, code = _as_parent(processes, health_port, reload=reload, until_empty=until_empty)
     else:
-        loaded = load_app(app, database)
+        loaded = load_app(app, database, dispatcher)
         heard = None if quiet or as_json else _say
         names = _listed(workflows)
         for name in names:

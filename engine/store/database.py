@@ -3,6 +3,7 @@
 import logging
 import secrets
 import sqlite3
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from engine.errors import ConfigurationError, StoreError
+from engine.payloads import digest
 from engine.store import schema
 
 _SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
@@ -36,6 +38,25 @@ class Database:
         """Whether the ledger is embedded."""
         return self.engine.dialect.name == "sqlite"
 
+    @property
+    def driver_arguments(self) -> tuple[Sequence[Any], Mapping[str, Any]]:
+        """What its driver connects with."""
+        return self.engine.dialect.create_connect_args(self.engine.url)
+
+    @classmethod
+    def at(cls, url: str) -> "Database":
+        """Name a database, and ask nothing of it yet.
+
+        Raises:
+            ConfigurationError: the address is malformed or names what is not supported.
+        """
+        parsed = _parse(url)
+        safe = parsed.render_as_string(hide_password=True)
+        try:
+            return cls(_engine(parsed), safe)
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(f"the database {safe} needs {error.name}: install flowledger[postgres]") from error
+
     @classmethod
     def open(cls, url: str, *, migrate: bool | None = None) -> "Database":
         """Open a database and see to its schema.
@@ -48,12 +69,7 @@ class Database:
             ConfigurationError: the address is malformed or names what is not supported.
             StoreError: the database cannot be opened, or its schema is not the one this engine needs.
         """
-        parsed = _parse(url)
-        safe = parsed.render_as_string(hide_password=True)
-        try:
-            database = cls(_engine(parsed), safe)
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(f"the database {safe} needs {error.name}: install flowledger[postgres]") from error
+        database = cls.at(url)
         try:
             with database.engine.connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
@@ -66,6 +82,22 @@ class Database:
             database.close()
             raise
         return database
+
+    def fingerprint(self) -> str:
+        """Name what the ledger is in, the same however it is reached.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        url = self.engine.url
+        if self.is_sqlite:
+            return digest(str(Path(url.database).resolve()) if url.database else secrets.token_hex(8))[:16]
+        place = "SELECT current_database(), current_schema(), (SELECT system_identifier FROM pg_control_system())"
+        try:
+            with self.engine.connect() as connection:
+                return digest([str(part) for part in connection.exec_driver_sql(place).one()])[:16]
+        except SQLAlchemyError as error:
+            raise self.error(error) from error
 
     def error(self, error: Exception) -> StoreError:
         """Say in a sentence what the database refused, and how to mend it."""

@@ -53,8 +53,7 @@ class FastLane:
     async def _open(self) -> None:
         from psycopg import AsyncConnection, AsyncRawCursor, Error  # PostgreSQL's driver is an extra
 
-        engine = self._database.engine
-        places, names = engine.dialect.create_connect_args(engine.url)
+        places, names = self._database.driver_arguments
         bound = str(lock_timeout_ms())
         with contextlib.suppress(Error, OSError):  # the thread says what is wrong
             connection = await AsyncConnection.connect(*places, **names, autocommit=True)

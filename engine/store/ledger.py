@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Executable, select
 
 from engine.errors import InputError
 from engine.payloads import addresses_in
+from engine.ports import Dispatcher
 from engine.records import (
     CallRecord,
     EventRecord,
@@ -19,9 +20,11 @@ from engine.records import (
     VerdictRecord,
 )
 from engine.store import tables
+from engine.store.choose_dispatcher import dispatcher_for
+from engine.store.database import Database
 from engine.store.hands import records_of
 from engine.store.reader import contents_at, fields_at, values_at
-from engine.store.run_ledger import RunLedger
+from engine.store.run_ledger import KeepCheckpoints, RunLedger
 
 _WHOLE_ID = 32  # hex digits
 Row = TypeVar("Row")
@@ -31,9 +34,27 @@ Read = TypeVar("Read")
 class SqlLedger(RunLedger):
     """Answers questions about runs, besides what a run itself needs."""
 
+    @classmethod
+    def open(
+        cls, url: str, dispatcher: Dispatcher | str | None, chance: Callable[[], float], *, keep: KeepCheckpoints
+    ) -> Self:
+        """Open a ledger, and choose who tells workers of its runs; see `dispatcher_for`.
+
+        Raises:
+            ConfigurationError: an address cannot be used.
+            StoreError: the database cannot be opened.
+        """
+        database = Database.open(url)
+        try:
+            return cls(database, keep=keep, dispatcher=dispatcher_for(dispatcher, database, chance))
+        except BaseException:
+            database.close()
+            raise
+
     async def close(self) -> None:
         """Write what is queued and close the database."""
         try:
+            await self.dispatcher.close()
             await self._writer.leave()
             await asyncio.to_thread(self._writer.close)
         finally:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -10,15 +10,17 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import IntegrityError
 
 from engine.definition.conversation import Conversation, Turn
+from engine.dispatch.in_process import InProcess
 from engine.errors import RunBusy, StoreError
 from engine.outbox import Outbox
 from engine.payloads import Packer, addresses_in, pack, unpack
-from engine.ports import SpendWindow, Taken, WindowRefused
+from engine.ports import Dispatcher, SpendWindow, Taken, WindowRefused
 from engine.records import BreakerRecord, CacheEntryRecord, CallRecord, QuestionRecord, Record, RunRecord, RunStatus
 from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
+from engine.store.hints import hints_in, hints_of
 from engine.store.lanes import Wanted
 from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
@@ -36,10 +38,14 @@ class RunLedger:
 
     Args:
         keep: the last checkpoint of each run that has not succeeded (`unfinished`), or `all`; the ledger always is.
+        dispatcher: is told of runs that may be taken; by default only the workers of this process hear of them.
     """
 
-    def __init__(self, database: Database, *, keep: KeepCheckpoints = "unfinished") -> None:
+    def __init__(
+        self, database: Database, *, keep: KeepCheckpoints = "unfinished", dispatcher: Dispatcher | None = None
+    ) -> None:
         self.database = database
+        self.dispatcher = dispatcher or InProcess()
         self._keep: KeepCheckpoints = keep
         self._lease = Lease(is_sqlite=database.is_sqlite)
         self._writer = Writer(database, self._lease)
@@ -135,6 +141,8 @@ class RunLedger:
             await self._writer.commit([*outbox.take_all(), FinishedRun(record), *rows], outbox.key)
         finally:
             self._lease.release(record.run_id, outbox.fence)
+        if record.status is RunStatus.QUEUED:
+            await self.announce([record.run_id])
 
     def give_back(self, record: RunRecord) -> None:
         """Have a run no longer that was claimed and not begun; another worker finds it."""
@@ -158,12 +166,19 @@ class RunLedger:
             RunBusy: one of them is there already.
             StoreError: the database refused.
         """
+        rows = list(rows)
         try:
             await self._writer.commit(rows)
         except StoreError as error:
             if isinstance(error.__cause__, IntegrityError):
                 raise RunBusy("one of the runs is there already: none of them was queued") from error
             raise
+        self.dispatcher.send(hints_in(rows))
+
+    async def announce(self, run_ids: Sequence[str]) -> None:
+        """Tell workers of those of these runs that may be taken now; what they are not told they find by looking."""
+        with suppress(StoreError):
+            self.dispatcher.send(await self._writer.do(lambda connection: hints_of(connection, run_ids)))
 
     async def claim(self, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.
@@ -290,9 +305,11 @@ class RunLedger:
             "answered_by": by,
             "answered_at": now,
         }
-        return await self._writer.do(
+        answered = await self._writer.do(
             lambda connection: hands.answer(connection, asked.run_id, asked.question_id, payloads, values)
         )
+        await self.announce([asked.run_id])
+        return answered
 
     async def value(self, name: str) -> Any:
         """Give the JSON value that a column names.

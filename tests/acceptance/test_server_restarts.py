@@ -18,8 +18,10 @@ from engine.nodes.generate import Generate
 from engine.store.database import Database
 from engine.testing import ScriptedModel
 from tests.databases import ready
+from tests.dispatchers import next_of, working
 from tests.flows import QUESTION, app_for, line, noting, run_id
 from tests.outages import guarded, see_that_all_is_there_once
+from tests.queues import enqueue, told_app
 
 RUNS = 20
 
@@ -123,6 +125,15 @@ async def test_runs_whose_server_stays_away_say_so_and_go_on_when_it_is_back(ser
             result = await resumed_by(app if number % 2 else other, run_id(number))
             assert (result.status, result.output["answer"]) == ("succeeded", "better")
         assert len(first.asked) == RUNS
+
+
+async def test_an_idle_worker_is_told_of_runs_again_after_a_restart(server, own_url, rarely_looking):
+    async with told_app(own_url) as queueing, told_app(own_url) as app, working(app) as ended:
+        for _ in range(2):
+            (run_id,) = await enqueue(queueing)
+            assert await next_of(ended) == (run_id, "succeeded")
+            await asyncio.to_thread(server.stop)
+            await asyncio.to_thread(server.start)
 
 
 async def resumed_by(app: App, one: str) -> Any:

@@ -3,16 +3,14 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
 
 from engine.errors import ConfigurationError, InputError, LeaseLost, RunBusy
 from engine.reports.queue import lanes_of
 from engine.runtime.enqueue import RunRequest
 from engine.store.run_queue import MOST_DEATHS, reap
-from engine.store.tables import runs
 from tests.databases import SHARED, ready
 from tests.flows import Ask, line, noting
-from tests.queues import NOTES, app_on, claimed, enqueue, go_on, statuses, work
+from tests.queues import NOTES, app_on, claimed, enqueue, fall_silent, go_on, statuses, work
 
 
 @pytest.fixture
@@ -189,12 +187,6 @@ async def test_a_run_with_which_several_processes_died_is_left_alone(database_ur
         assert f"flowledger requeue {run_id}" in record.error_message
         await alive.requeue(run_id)
         assert await go_on(alive, run_id) == "succeeded"
-
-
-async def fall_silent(app, worker_id: str) -> None:
-    """Have the runs of a worker look as if they belonged to one that is gone."""
-    theirs = update(runs).where(runs.c.worker_id == worker_id).values(worker_id="gone")
-    await app.ledger.change(lambda connection: connection.execute(theirs))
 
 
 async def test_a_run_that_cannot_be_begun_here_is_given_back(app):
