@@ -39,6 +39,7 @@ from engine.runtime.result import RunResult
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams, place_of
 from engine.runtime.targets.model import ModelTarget
+from engine.schedules import Schedules
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
@@ -50,7 +51,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Replays):
+class App(Replays, Schedules):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first

@@ -3,18 +3,21 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from engine.app import App
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
+from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.run_queue import Wanted, due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
+_FIRE_SECONDS = 1.0
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -41,6 +44,7 @@ class Worker:
     _leaving: Leaving = field(default_factory=Leaving)
     _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _firing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def drain(self) -> None:
         """Take no more; runs in progress finish the steps that they are at, and are queued again for others."""
@@ -56,12 +60,13 @@ class Worker:
         """
         self.app.check_models()
         with self.app.ledger.on_duty():
-            upkeep = asyncio.create_task(self._see_to_the_dead())
+            upkeep = [asyncio.create_task(self._see_to_the_dead()), asyncio.create_task(self._see_to_schedules())]
             try:
                 await self._claim_and_work()
             finally:
-                upkeep.cancel()
-                await asyncio.gather(upkeep, *self._runs, return_exceptions=True)
+                for task in upkeep:
+                    task.cancel()
+                await asyncio.gather(*upkeep, *self._runs, return_exceptions=True)
         return self.ended
 
     async def _claim_and_work(self) -> None:
@@ -116,9 +121,15 @@ class Worker:
 
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
+        await self._fire()
         versions = {workflow.version for workflow in self.app.workflows.values()}
         wanted = Wanted(self.queues, versions)
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
+
+    async def _fire(self) -> list[RunRecord]:
+        """Queue what schedules ask for; whoever asks meanwhile hears of it when that is done."""
+        async with self._firing:
+            return await self.app.fire_schedules()
 
     async def _see_to_the_dead(self) -> None:
         """Queue again what dead workers had, now and then."""
@@ -133,3 +144,11 @@ class Worker:
             if lost:
                 self._wake.set()
             await asyncio.sleep(_REAP_SECONDS)
+
+    async def _see_to_schedules(self) -> None:
+        """Queue what schedules ask for, as soon as it is due."""
+        while True:
+            with suppress(StoreError):  # a server that restarts: what is due is due afterwards
+                if await self._fire():
+                    self._wake.set()
+            await asyncio.sleep(_FIRE_SECONDS)

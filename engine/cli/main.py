@@ -28,6 +28,7 @@ from engine.cli import (
     routes,
     run,
     runs,
+    schedule,
     spend,
     worker,
 )
@@ -53,6 +54,7 @@ cli.command("run")(run.run)
 cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
 cli.add_typer(queue.commands, name="queue")
+cli.add_typer(schedule.commands, name="schedule")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
 cli.command("workers")(queue.workers)
