@@ -20,6 +20,7 @@ from engine.cli import (
     db,
     enqueue,
     estimate,
+    events,
     index,
     prices,
     queue,
@@ -57,6 +58,7 @@ cli.add_typer(queue.commands, name="queue")
 cli.add_typer(schedule.commands, name="schedule")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
+cli.command("events")(events.events)
 cli.command("workers")(queue.workers)
 cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, who_says, within
 from engine.cli.render import console, moment
 from engine.reports.queue import lanes_of, workers_of
 from engine.runtime.enqueue import DEFAULT_QUEUE
@@ -46,7 +46,7 @@ def pause(queue: QueueArgument, app: AppOption = None, database: DatabaseOption 
     Example: flowledger queue pause default
     """
     loaded = load_app(app, database)
-    asyncio.run(within(loaded, lambda: loaded.pause(queue)))
+    asyncio.run(within(loaded, lambda: loaded.pause(queue, by=who_says())))
     console.print(f"the queue {queue} is paused: flowledger queue resume {queue}", markup=False)
 
 
@@ -57,7 +57,7 @@ def resume(queue: QueueArgument, app: AppOption = None, database: DatabaseOption
     Example: flowledger queue resume default
     """
     loaded = load_app(app, database)
-    asyncio.run(within(loaded, lambda: loaded.unpause(queue)))
+    asyncio.run(within(loaded, lambda: loaded.unpause(queue, by=who_says())))
     console.print(f"the queue {queue} is open", markup=False)
 
 
@@ -74,7 +74,7 @@ def limit(
     Example: flowledger queue limit default 4 --lane acme
     """
     loaded = load_app(app, database)
-    asyncio.run(within(loaded, lambda: loaded.limit(queue, lane, most or None)))
+    asyncio.run(within(loaded, lambda: loaded.limit(queue, lane, most or None, by=who_says())))
     console.print(f"{queue}, lane {lane or '-'}: {f'{most} at once' if most else 'no limit'}", markup=False)
 
 
@@ -110,7 +110,7 @@ def requeue(
     Example: flowledger requeue 01936f2a
     """
     loaded = load_app(app, database)
-    record = asyncio.run(within(loaded, lambda: loaded.requeue(run, queue, lane)))
+    record = asyncio.run(within(loaded, lambda: loaded.requeue(run, queue, lane, by=who_says())))
     if as_json:
         typer.echo(json.dumps({"run_id": record.run_id, "status": record.status}))
     else:

@@ -1,13 +1,13 @@
 """What people said about runs, queues, schedules, breakers and caches, written with what it changed."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
 from engine.control_records import ControlEventRecord
-from engine.store.hands import records_of
 from engine.store.lease import time_of
 from engine.store.tables import control_events
 
@@ -35,4 +35,5 @@ def said(
     query = query if since is None else query.where(table.c.at >= since)
     query = query if what is None else query.where(table.c.what == what)
     query = query if subject is None else query.where(table.c.subject == subject)
-    return records_of(ControlEventRecord, connection.execute(query).all())
+    names = [one.name for one in fields(ControlEventRecord)]
+    return [ControlEventRecord(**{name: getattr(row, name) for name in names}) for row in connection.execute(query)]

@@ -7,28 +7,43 @@ from sqlalchemy import Connection, insert, select, update
 from engine.errors import InputError, RunBusy
 from engine.records import RunStatus
 from engine.store import tables
+from engine.store.control_events import note
 from engine.store.lease import is_alive, lock_run, time_of, touch_run
 from engine.store.statements import upsert_of
 
 _OVER = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
 
 
-def set_paused(connection: Connection, queue: str, *, paused: bool) -> None:
+def set_paused(connection: Connection, queue: str, by: str | None, *, paused: bool) -> None:
     """Have nothing taken from a queue, or let it be taken from again; runs in progress go on."""
     at = time_of(connection) if paused else None
+    mine = select(tables.queues.c.paused_at).where(tables.queues.c.queue == queue)
+    before = {"paused": connection.scalar(mine.with_for_update()) is not None}
     made = upsert_of(connection.dialect.name)(tables.queues).values(queue=queue, paused_at=at)
     connection.execute(made.on_conflict_do_update(index_elements=["queue"], set_={"paused_at": at}))
+    note(connection, "pause queue" if paused else "unpause queue", queue, by, before=before, after={"paused": paused})
 
 
-def set_limit(connection: Connection, queue: str, lane: str, max_running: int | None) -> None:
+def set_limit(connection: Connection, queue: str, lane: str, max_running: int | None, by: str | None) -> None:
     """Say how many runs of a lane may be worked on at once; those in progress go on."""
+    mine = (tables.lanes.c.queue == queue) & (tables.lanes.c.lane == lane)
+    before = {"max_running": connection.scalar(select(tables.lanes.c.max_running).where(mine).with_for_update())}
     values = {"queue": queue, "lane": lane, "max_running": max_running, "last_enqueued_at": time_of(connection)}
     made = upsert_of(connection.dialect.name)(tables.lanes).values(**values)
     changed = {"max_running": max_running}
     connection.execute(made.on_conflict_do_update(index_elements=["queue", "lane"], set_=changed))
+    note(connection, "limit lane", f"{queue}/{lane}", by, before=before, after=changed)
 
 
-def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, version: str, at: datetime) -> None:
+def requeue(
+    connection: Connection,
+    run_id: str,
+    queue: str,
+    lane: str | None,
+    version: str,
+    at: datetime,
+    by: str | None,
+) -> None:
     """Queue a run that stopped short of its end; it goes on from its last checkpoint.
 
     Raises:
@@ -56,3 +71,5 @@ def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, v
         connection.execute(update(entries).where(entries.c.run_id == run_id).values(**turn))
     opened = upsert_of(connection.dialect.name)(tables.lanes).values(queue=queue, lane=lane, last_enqueued_at=at)
     connection.execute(opened.on_conflict_do_update(index_elements=["queue", "lane"], set_={"last_enqueued_at": at}))
+    after = {"status": RunStatus.QUEUED, "queue": queue, "lane": lane}
+    note(connection, "requeue run", run_id, by, before={"status": row.status}, after=after)
