@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 
+from engine.batches import Batches
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.policies import Budget
@@ -51,7 +52,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Replays, Schedules):
+class App(Replays, Schedules, Batches):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first

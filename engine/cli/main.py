@@ -12,6 +12,7 @@ import typer
 
 from engine.cli import (
     approve,
+    batch,
     breakers,
     cache,
     chaos,
@@ -55,6 +56,7 @@ cli.command("run")(run.run)
 cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
 cli.add_typer(queue.commands, name="queue")
+cli.add_typer(batch.commands, name="batch")
 cli.add_typer(schedule.commands, name="schedule")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
