@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from engine.control_records import BatchRecord
 from engine.controls import Controls
@@ -109,7 +110,10 @@ class Batches(Controls):
         await self.ledger.change(lambda connection: queued_batches.close(connection, found, now, by))
         while await self.ledger.change(lambda connection: queued_batches.cancel_queued(connection, batch_id, now)):
             pass
-        await self.ledger.change(lambda connection: queued_batches.cancel_begun(connection, batch_id, now, by))
+        last: str | None = ""
+        while last is not None:
+            cancel_some = partial(queued_batches.cancel_begun, batch_id=batch_id, after=last, now=now, by=by)
+            last = await self.ledger.change(cancel_some)
         return await self.batch(batch_id)
 
 

@@ -1,6 +1,7 @@
 """Batches in the database: runs that were queued together, and their end from outside."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 
@@ -101,12 +102,17 @@ def cancel_queued(connection: Connection, batch_id: str, now: datetime) -> int:
     return len(found)
 
 
-def cancel_begun(connection: Connection, batch_id: str, now: datetime, by: str | None) -> None:
-    """Ask for the end of all other runs that have not ended, and end those that nobody has."""
+def cancel_begun(connection: Connection, batch_id: str, after: str, now: datetime, by: str | None) -> str | None:
+    """Ask for the end of some other runs that have not ended, those with ids after this one; end what nobody has.
+
+    Returns:
+        The last of these runs; None if there is none left.
+    """
     left = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING)
-    query = select(runs.c.run_id).where(runs.c.batch_id == batch_id, runs.c.status.in_(left))
-    for run_id in connection.scalars(query).all():
-        try:
+    mine = (runs.c.batch_id == batch_id) & runs.c.status.in_(left) & (runs.c.run_id > after)
+    last = None
+    for run_id in connection.scalars(select(runs.c.run_id).where(mine).order_by(runs.c.run_id).limit(_AT_ONCE)).all():
+        last = run_id
+        with suppress(InputError):  # it has come to its end meanwhile
             cancel_run(connection, run_id, now, by)
-        except InputError:  # it has come to its end meanwhile
-            continue
+    return last
