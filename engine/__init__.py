@@ -59,6 +59,7 @@ from engine.runtime.events import (
 )
 from engine.runtime.rate_limit import RateLimit
 from engine.runtime.result import RunResult
+from engine.schedules import Schedule
 from engine.usage import Price, Usage
 from engine.worker import Worker
 
@@ -126,6 +127,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Rung",
+    "Schedule",
     "Similar",
     "Span",
     "SpendLimit",

@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from typing import Any
 
+from engine.batches import Batches
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
@@ -12,7 +13,7 @@ from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
 from engine.replay.tapes import Tapes
 from engine.runtime.as_graph import as_graph
-from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest, enqueue
+from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
 from engine.runtime.events import Event, Listener
 from engine.runtime.leaving import Leaving
 from engine.runtime.origin import Origin
@@ -20,13 +21,14 @@ from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.stream import place_of
+from engine.schedules import Schedules
 from engine.store.lanes import Wanted
 
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Tapes):
+class App(Tapes, Schedules, Batches):
     """Runs, queues, resumes and replays the workflows of a deployment; its arguments are those of `Deployment`.
 
     The database is opened at the first run; close the app, or use it as `async with App(...) as app`.
@@ -106,11 +108,6 @@ class App(Tapes):
             given or {}, tenant=tenant, user=user, conversation_id=conversation_id, place=place, key=key
         )
         return (await self.enqueue_all(workflow, [request]))[0]
-
-    async def enqueue_all(self, workflow: str, requests: Iterable[RunRequest]) -> list[RunRecord]:
-        """Queue runs of a workflow in one transaction, and give their records in the same request."""
-        found = await self.released(workflow)
-        return await enqueue(self._running(), found, requests, bundle=self._bundle(found), release=workflow)
 
     async def claim(
         self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,), workflows: Collection[str] | None = None

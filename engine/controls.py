@@ -1,16 +1,18 @@
 """What people and other processes say about runs that there are: cancel, resolve, answer, queue again."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Literal
 
+from engine.control_records import ControlEventRecord
 from engine.errors import RunBusy
 from engine.records import BreakerRecord, CallRecord, QuestionRecord, RunRecord, RunStatus
 from engine.releases import Releases
 from engine.runtime.answers import check_answer, the_one
-from engine.runtime.enqueue import DEFAULT_QUEUE
+from engine.runtime.enqueue import DEFAULT_QUEUE, RunRequest, enqueue
 from engine.runtime.result import RunResult
-from engine.store import kept_answers, queue_control, shared_breakers, spend
+from engine.store import control_events, kept_answers, queue_control, shared_breakers, spend
 
 LimitKind = Literal["workflow", "resource"]
 """What runs of several lanes have in common."""
@@ -26,15 +28,22 @@ class Controls(Releases):
         output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
         return RunResult.of(record, output)
 
-    async def cancel(self, run_id: str) -> RunRecord:
+    async def enqueue_all(self, workflow: str, requests: Iterable[RunRequest]) -> list[RunRecord]:
+        """Queue runs of a workflow in one transaction, and give their records in the same request."""
+        found = await self.released(workflow)
+        return await enqueue(self._running(), found, requests, bundle=self._bundle(found), release=workflow)
+
+    async def cancel(self, run_id: str, *, by: str | None = None) -> RunRecord:
         """End a run, whichever process has it, and give its record; returns when it has ended.
+
+        What is said here and below is kept, with `by`, who says it: see `control_events`.
 
         Raises:
             InputError: there is no such run, or it is not running.
             RunBusy: the process that has it has not ended it within a few seconds.
         """
         record = await self.ledger.run(run_id)
-        ended = await self.ledger.cancel(record.run_id, self.clock.now())
+        ended = await self.ledger.cancel(record.run_id, self.clock.now(), by)
         for _ in range(0 if ended else _CANCEL_LOOKS):
             record = await self.ledger.run(record.run_id)
             if record.status is not RunStatus.RUNNING:
@@ -44,7 +53,9 @@ class Controls(Releases):
             raise RunBusy(f"the process that has the run {record.run_id} has not ended it yet: look again in a while")
         return await self.ledger.run(record.run_id)
 
-    async def requeue(self, run_id: str, queue: str = DEFAULT_QUEUE, lane: str | None = None) -> RunRecord:
+    async def requeue(
+        self, run_id: str, queue: str = DEFAULT_QUEUE, lane: str | None = None, *, by: str | None = None
+    ) -> RunRecord:
         """Queue a run that stopped short of its end; a worker goes on with it from its last checkpoint.
 
         Raises:
@@ -54,48 +65,75 @@ class Controls(Releases):
         record, now = await self.ledger.run(run_id), self.clock.now()
         version = (await self.released(record.workflow)).version
         await self.ledger.change(
-            lambda connection: queue_control.requeue(connection, record.run_id, queue, lane, version, now)
+            lambda connection: queue_control.requeue(connection, record.run_id, queue, lane, version, now, by)
         )
         await self.ledger.announce([record.run_id])
         return await self.ledger.run(record.run_id)
 
-    async def pause(self, queue: str) -> None:
+    async def pause(self, queue: str, *, by: str | None = None) -> None:
         """Have nothing taken from a queue; runs in progress go on."""
-        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, paused=True))
+        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, by, paused=True))
 
-    async def unpause(self, queue: str) -> None:
+    async def unpause(self, queue: str, *, by: str | None = None) -> None:
         """Let runs be taken from a queue again."""
-        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, paused=False))
+        await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, by, paused=False))
 
-    async def limit(self, queue: str, lane: str, max_running: int | None) -> None:
+    async def limit(self, queue: str, lane: str, max_running: int | None, *, by: str | None = None) -> None:
         """Say how many runs of a lane may be worked on at once; None is any number."""
-        await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running))
+        await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running, by))
 
-    async def limit_rate(self, queue: str, lane: str, per_second: float | None) -> None:
+    async def limit_rate(self, queue: str, lane: str, per_second: float | None, *, by: str | None = None) -> None:
         """Say how many runs of a lane may be taken in a second, over all workers; None is any number."""
-        await self.ledger.change(lambda connection: queue_control.set_rate(connection, queue, lane, per_second))
+        await self.ledger.change(lambda connection: queue_control.set_rate(connection, queue, lane, per_second, by))
 
-    async def limit_across(self, queue: str, kind: LimitKind, name: str, max_running: int | None) -> None:
+    async def limit_across(
+        self, queue: str, kind: LimitKind, name: str, max_running: int | None, *, by: str | None = None
+    ) -> None:
         """Say how many runs of a queue with a workflow or resource of this name may be worked on at once."""
         await self.ledger.change(
-            lambda connection: queue_control.set_limit_across(connection, queue, kind, name, max_running)
+            lambda connection: queue_control.set_limit_across(connection, queue, kind, name, max_running, by)
         )
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls: which are left alone, since when and why."""
         return await self.ledger.breakers()
 
-    async def reset_breaker(self, target: str | None = None) -> int:
+    async def reset_breaker(self, target: str | None = None, *, by: str | None = None) -> int:
         """Have a target, or every one, asked again by every process within a second; say how many were open."""
         now = self.clock.now()
-        return await self.ledger.change(lambda connection: shared_breakers.reset(connection, target, now))
+        return await self.ledger.change(lambda connection: shared_breakers.reset(connection, target, now, by))
 
     async def clear_cache(
-        self, *, workflow: str | None = None, node: str | None = None, tenant: str | None = None
+        self,
+        *,
+        workflow: str | None = None,
+        node: str | None = None,
+        tenant: str | None = None,
+        by: str | None = None,
     ) -> int:
         """Forget what nodes wrote; running processes hear of it within half a minute. Say how many."""
         chosen = kept_answers.Chosen(workflow=workflow, node_name=node, tenant=tenant)
-        return await self.ledger.change(lambda connection: kept_answers.clear(connection, chosen))
+        return await self.ledger.change(lambda connection: kept_answers.clear(connection, chosen, by))
+
+    async def control_events(
+        self,
+        *,
+        since: datetime | None = None,
+        what: str | None = None,
+        subject: str | None = None,
+        limit: int = 50,
+    ) -> Sequence[ControlEventRecord]:
+        """Give what was said about runs, queues, schedules, breakers and caches, the latest first.
+
+        Args:
+            since: only what was said since.
+            what: only this action, as in "pause queue".
+            subject: only what was said about this queue, run, schedule or target.
+            limit: how many at the most.
+        """
+        return await self.ledger.read(
+            lambda connection: control_events.said(connection, since=since, what=what, subject=subject, limit=limit)
+        )
 
     async def spend(self) -> Sequence[Any]:
         """Give every window of time that anything was spent in: limit_key, begins_at, settled and held nano-USD."""

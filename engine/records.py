@@ -55,6 +55,7 @@ class RunRecord:
         claimed_at: when that process took it.
         cancel_requested_at: when somebody asked for its end.
         budget_payload: the budget that it was given when it was resumed, if not the workflow's.
+        batch_id: the batch that it was queued with, and `schedule` the schedule that queued it.
     """
 
     run_id: str
@@ -87,6 +88,8 @@ class RunRecord:
     claimed_at: datetime | None = None
     cancel_requested_at: datetime | None = None
     budget_payload: str | None = None
+    batch_id: str | None = None
+    schedule: str | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ from engine.dispatch.hearing import Hearing
 from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.ports import Taken
+from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.lanes import Wanted
@@ -19,6 +21,7 @@ from engine.store.run_queue import due_count, forget_lanes, reap
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
+_FIRE_SECONDS = 1.0
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -50,6 +53,7 @@ class Worker:
     _leaving: Leaving = field(default_factory=Leaving)
     _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _firing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def in_progress(self) -> int:
@@ -77,7 +81,8 @@ class Worker:
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty():
-            upkeep = [asyncio.create_task(work) for work in (self._see_to_the_dead(ear), ledger.dispatcher.listen(ear))]
+            works = (self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear))
+            upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
             finally:
@@ -142,8 +147,14 @@ class Worker:
 
     async def _left(self) -> int:
         """Count what is due; another worker may hold the lock of a lane just now."""
+        await self._fire()
         wanted = Wanted(self.queues, await self.app.versions(self.workflows))
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
+
+    async def _fire(self) -> list[RunRecord]:
+        """Queue what schedules ask for; whoever asks meanwhile hears of it when that is done."""
+        async with self._firing:
+            return await self.app.fire_schedules()
 
     async def _see_to_the_dead(self, ear: Hearing) -> None:
         """Queue again what dead workers had, now and then."""
@@ -160,3 +171,11 @@ class Worker:
                 self._wake.set()
                 await ledger.announce(lost)
             await asyncio.sleep(_REAP_SECONDS)
+
+    async def _see_to_schedules(self) -> None:
+        """Queue what schedules ask for, as soon as it is due."""
+        while True:
+            with suppress(StoreError):  # a server that restarts: what is due is due afterwards
+                if await self._fire():
+                    self._wake.set()
+            await asyncio.sleep(_FIRE_SECONDS)

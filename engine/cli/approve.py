@@ -1,14 +1,13 @@
 """flowledger approve: a person answers what a run waits with, and the run goes on."""
 
 import asyncio
-import getpass
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, who_says, within
 from engine.cli.questions import print_question, values_of
 from engine.cli.render import errors
 from engine.cli.run import WAITS, report
@@ -63,7 +62,7 @@ def approve(
             reason=reject,
             question=asked.question_id,
             digest=asked.digest,
-            by=_login(),
+            by=who_says(),
         )
         errors.print(f"[dim]{'refused' if reject is not None else 'answered'}; the run goes on[/dim]")
         return await loaded.resume(asked.run_id, accept_version=accept_version)
@@ -85,10 +84,3 @@ def _confirm(asked: QuestionRecord) -> None:
     if not typer.confirm("Approve?", err=True):
         errors.print("nothing was said, and the run waits on; --reject WHY refuses", markup=False)
         raise typer.Exit(WAITS)
-
-
-def _login() -> str | None:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may have no such user
-        return None

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, who_says, within
 from engine.cli.render import console, moment
 from engine.errors import InputError
 
@@ -52,7 +52,7 @@ def reset(
     if (target is None) == (not every):
         raise InputError("name one target, or say --all")
     loaded = load_app(app, database)
-    closed = asyncio.run(within(loaded, lambda: loaded.reset_breaker(target)))
+    closed = asyncio.run(within(loaded, lambda: loaded.reset_breaker(target, by=who_says())))
     if target is not None and not closed:
         raise InputError(f"the breaker of {target!r} is not open: `flowledger breakers show` lists those that are")
     console.print(f"{closed} {'breaker' if closed == 1 else 'breakers'} closed", markup=False)

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since, who_says, within
 from engine.cli.render import console, money
 from engine.reports.cache import caches
 from engine.usage import to_usd
@@ -52,5 +52,10 @@ def clear(
     Example: flowledger cache clear --workflow answer-docs --node find
     """
     loaded = load_app(app, database)
-    gone = asyncio.run(within(loaded, lambda: loaded.clear_cache(workflow=workflow, node=node, tenant=tenant)))
+    gone = asyncio.run(
+        within(
+            loaded,
+            lambda: loaded.clear_cache(workflow=workflow, node=node, tenant=tenant, by=who_says()),
+        )
+    )
     console.print(f"{gone:,} {'entry' if gone == 1 else 'entries'} forgotten", markup=False)

@@ -2,25 +2,27 @@
 
 import asyncio
 import json
+import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from rich.progress import track
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from engine.app import App
+from engine.batches import Queued
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, DispatcherOption, JsonOption, parse_moment, parse_span, within
 from engine.cli.render import console, errors
 from engine.cli.run import input_of
+from engine.control_records import BatchRecord
 from engine.errors import InputError
 from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
-
-_AT_ONCE = 200  # runs in one transaction
 
 
 def enqueue(
@@ -43,6 +45,9 @@ def enqueue(
     key: Annotated[
         str | None, typer.Option(help="Of your own: asked again with the same key, the run that there is is given.")
     ] = None,
+    batch: Annotated[
+        str | None, typer.Option(help="A name for them; asked again under it, only what is not there yet is queued.")
+    ] = None,
     app: AppOption = None,
     database: DatabaseOption = None,
     dispatcher: DispatcherOption = None,
@@ -61,31 +66,40 @@ def enqueue(
     )
     inputs = [input_of(found, values or [], None)] if source is None else list(_lines(source))
     requests = [RunRequest(given, tenant=tenant, user=user, place=place, key=key) for given in inputs]
-    records = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, requests)))
-    _show(records, place, as_json=as_json)
-
-
-async def _enqueue(app: App, workflow: str, requests: list[RunRequest]) -> list[RunRecord]:
-    records: list[RunRecord] = []
-    chunks = [requests[start : start + _AT_ONCE] for start in range(0, len(requests), _AT_ONCE)]
-    hidden = len(chunks) < 2 or not sys.stderr.isatty()
-    for chunk in track(chunks, "queueing", console=errors, transient=True, disable=hidden):
-        records += await app.enqueue_all(workflow, chunk)
-    return records
-
-
-def _show(records: list[RunRecord], place: QueuePlace, *, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps([{"run_id": run.run_id, "status": run.status} for run in records]))
+    if source is None and batch is None:
+        records = asyncio.run(within(loaded, lambda: loaded.enqueue_all(workflow, requests)))
+        _show(records, place, None, as_json=as_json)
         return
-    if len(records) == 1:
+    queued = asyncio.run(within(loaded, lambda: _enqueue(loaded, workflow, requests, batch)))
+    _show(queued.runs, place, queued.batch, as_json=as_json)
+
+
+async def _enqueue(app: App, workflow: str, requests: list[RunRequest], name: str | None) -> Queued:
+    bar = Progress(
+        *(TextColumn("queueing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        console=errors,
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        shown = bar.add_task("queueing", total=len(requests))
+        return await app.enqueue_batch(
+            workflow, requests, name=name, on_progress=lambda done: bar.update(shown, completed=done)
+        )
+
+
+def _show(records: list[RunRecord], place: QueuePlace, batch: BatchRecord | None, *, as_json: bool) -> None:
+    if as_json:
+        found = [{"run_id": run.run_id, "status": run.status, "batch_id": run.batch_id} for run in records]
+        typer.echo(json.dumps(found))
+        return
+    if batch is None:
         console.print(f"{records[0].run_id} {records[0].status}", markup=False)
         return
-    counts = {
-        status: sum(run.status == status for run in records) for status in sorted({run.status for run in records})
-    }
-    said = ", ".join(f"{count:,} {status}" for status, count in counts.items()) or "no runs"
-    console.print(f"{said} in the queue {place.queue}", markup=False)
+    counts = Counter(run.status for run in records)
+    said = ", ".join(f"{count:,} {status}" for status, count in sorted(counts.items())) or "no runs"
+    named = shlex.quote(batch.name or batch.batch_id)
+    console.print(f"{said} in the queue {place.queue}: flowledger batch {named}", markup=False, soft_wrap=True)
 
 
 def _moment(now: datetime, at: str | None, span: str | None) -> datetime | None:

@@ -12,6 +12,7 @@ import typer
 
 from engine.cli import (
     approve,
+    batch,
     breakers,
     cache,
     chaos,
@@ -20,6 +21,7 @@ from engine.cli import (
     db,
     enqueue,
     estimate,
+    events,
     index,
     prices,
     queue,
@@ -28,6 +30,7 @@ from engine.cli import (
     routes,
     run,
     runs,
+    schedule,
     spend,
     tape,
     versions,
@@ -55,8 +58,11 @@ cli.command("run")(run.run)
 cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
 cli.add_typer(queue.commands, name="queue")
+cli.add_typer(batch.commands, name="batch")
+cli.add_typer(schedule.commands, name="schedule")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
+cli.command("events")(events.events)
 cli.command("workers")(queue.workers)
 cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)

@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read."""
 
+import getpass
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -55,6 +56,14 @@ async def within(app: App, work: Callable[[], Awaitable[Found]]) -> Found:
     """Do some work and close the app."""
     async with app:
         return await work()
+
+
+def who_says() -> str | None:
+    """Name who gives the command, as their login does."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may have no such user
+        return None
 
 
 def parse_json(option: str, text: str) -> Any:

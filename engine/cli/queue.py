@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_rate, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_rate, who_says, within
 from engine.cli.render import console, moment
 from engine.controls import LimitKind
 from engine.errors import InputError
@@ -48,7 +48,7 @@ def pause(queue: QueueArgument, app: AppOption = None, database: DatabaseOption 
     Example: flowledger queue pause default
     """
     loaded = load_app(app, database)
-    asyncio.run(within(loaded, lambda: loaded.pause(queue)))
+    asyncio.run(within(loaded, lambda: loaded.pause(queue, by=who_says())))
     console.print(f"the queue {queue} is paused: flowledger queue resume {queue}", markup=False)
 
 
@@ -59,7 +59,7 @@ def resume(queue: QueueArgument, app: AppOption = None, database: DatabaseOption
     Example: flowledger queue resume default
     """
     loaded = load_app(app, database)
-    asyncio.run(within(loaded, lambda: loaded.unpause(queue)))
+    asyncio.run(within(loaded, lambda: loaded.unpause(queue, by=who_says())))
     console.print(f"the queue {queue} is open", markup=False)
 
 
@@ -93,11 +93,11 @@ def limit(
 
     async def change() -> None:
         if across and most is not None:
-            await loaded.limit_across(queue, across, name, most or None)
+            await loaded.limit_across(queue, across, name, most or None, by=who_says())
         elif most is not None:
-            await loaded.limit(queue, name, most or None)
+            await loaded.limit(queue, name, most or None, by=who_says())
         if rate is not None:
-            await loaded.limit_rate(queue, name, per_second)
+            await loaded.limit_rate(queue, name, per_second, by=who_says())
 
     asyncio.run(within(loaded, change))
     said = [] if most is None else [f"{most} at once" if most else "no limit"]
@@ -160,7 +160,7 @@ def requeue(
     Example: flowledger requeue 01936f2a
     """
     loaded = load_app(app, database)
-    record = asyncio.run(within(loaded, lambda: loaded.requeue(run, queue, lane)))
+    record = asyncio.run(within(loaded, lambda: loaded.requeue(run, queue, lane, by=who_says())))
     if as_json:
         typer.echo(json.dumps({"run_id": record.run_id, "status": record.status}))
     else:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, who_says, within
 from engine.cli.render import console
 from engine.cli.run import report
 from engine.cli.tree import Recorded, run_tree
@@ -61,7 +61,7 @@ def cancel(
     loaded = load_app(app, database)
 
     async def work() -> Recorded:
-        return await Recorded.of(loaded.ledger, (await loaded.cancel(run)).run_id)
+        return await Recorded.of(loaded.ledger, (await loaded.cancel(run, by=who_says())).run_id)
 
     found = asyncio.run(within(loaded, work))
     if as_json:

@@ -74,7 +74,7 @@ def replay_many(
             if estimate:
                 return expected
             _ask(expected, how, yes=yes)
-            batch_id = (await app.begin_batch(runs, how, str(chosen))).batch_id
+            batch_id = (await app.begin_replays(runs, how, str(chosen))).batch_id
         return await _replay(app, batch_id, concurrency, usd)
 
     found = asyncio.run(within(app, work))
@@ -128,9 +128,9 @@ def said_of(expected: Estimate) -> str:
 async def _replay(app: App, batch_id: str, concurrency: int, usd: str | None) -> BatchTable:
     columns = (TextColumn("replaying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=errors, transient=True, disable=not sys.stderr.isatty()) as progress:
-        batch = await app.batch(batch_id)
+        batch = await app.replays(batch_id)
         shown = progress.add_task("replaying", total=len(batch.batch.runs), completed=len(batch.rows))
-        return await app.replay_batch(
+        return await app.replay_all(
             batch_id, concurrency=concurrency, max_usd=usd, on_done=lambda _: progress.advance(shown)
         )
 

@@ -28,6 +28,8 @@ def runs(
     status: Annotated[str | None, typer.Option(help="Only runs of this status, as in failed.")] = None,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Only runs for this tenant.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Only runs of this batch, by name or id.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Only runs that this schedule queued.")] = None,
     since: SinceOption = None,
     limit: LimitOption = 50,
     app: AppOption = None,
@@ -44,7 +46,16 @@ def runs(
 
     async def read(ledger: SqlLedger) -> list[RunRecord]:
         began = parse_since(since, loaded.clock.now())
-        return await ledger.runs(status=status, workflow=workflow, tenant=tenant, since=began, limit=limit)
+        batch_id = None if batch is None else (await loaded.batch(batch)).batch.batch_id
+        return await ledger.runs(
+            status=status,
+            workflow=workflow,
+            tenant=tenant,
+            batch_id=batch_id,
+            schedule=schedule,
+            since=began,
+            limit=limit,
+        )
 
     found = asyncio.run(_with_ledger(loaded, read))
     if as_json:

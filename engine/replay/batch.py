@@ -62,7 +62,7 @@ class HowToReplay:
         return Changes.of(self.settings)
 
 
-class Batches(Replays):
+class ReplayBatches(Replays):
     """The part of an app that replays many runs."""
 
     async def select_runs(self, selection: Selection) -> list[RunRecord]:
@@ -117,7 +117,7 @@ class Batches(Replays):
         definition = await self.ledger.definition(run.version)
         return Reach.of(workflow, definition, changed)
 
-    async def begin_batch(self, runs: Sequence[RunRecord], how: HowToReplay, about: str = "") -> ReplayBatchRecord:
+    async def begin_replays(self, runs: Sequence[RunRecord], how: HowToReplay, about: str = "") -> ReplayBatchRecord:
         """Write down which runs are to be replayed, and how.
 
         Raises:
@@ -136,7 +136,7 @@ class Batches(Replays):
         await self.ledger.change(lambda connection: replay_batches.begin(connection, batch))
         return batch
 
-    async def batch(self, batch_id: str) -> BatchTable:
+    async def replays(self, batch_id: str) -> BatchTable:
         """Give a batch of replays and what became of its runs so far.
 
         Raises:
@@ -146,7 +146,7 @@ class Batches(Replays):
         rows = await self.ledger.read(lambda connection: replay_batches.done(connection, batch.batch_id))
         return BatchTable(batch, rows)
 
-    async def replay_batch(
+    async def replay_all(
         self,
         batch_id: str,
         *,
@@ -166,7 +166,7 @@ class Batches(Replays):
             InputError: there is no such batch.
             ConfigurationError: a model of the workflow cannot be asked.
         """
-        known = await self.batch(batch_id)
+        known = await self.replays(batch_id)
         batch, rows = known.batch, list(known.rows)
         how = HowToReplay.of(batch.settings)
         workflow = await self.changed_workflow(batch.workflow, how)
@@ -174,7 +174,7 @@ class Batches(Replays):
         left = deque(run_id for run_id in batch.runs if run_id not in over)
         purse = None if max_usd is None else await self._purse(batch, max_usd)
 
-        async def work(app: "Batches") -> None:
+        async def work(app: "ReplayBatches") -> None:
             while left:
                 run_id = left.popleft()
                 row = await app._replay_one(batch.batch_id, run_id, how, workflow, purse)

@@ -9,13 +9,13 @@ from engine.definition.workflow import Workflow
 from engine.errors import InputError
 from engine.models.roles import Model
 from engine.models.unasked import Unasked
-from engine.replay.batch import Batches
+from engine.replay.batch import ReplayBatches
 from engine.replay.replays import Replayed
 from engine.replay.tape_file import RecordedRun, recorded_run
 from engine.runtime.tape import Tape
 
 
-class Tapes(Batches):
+class Tapes(ReplayBatches):
     """The part of an app that exports and plays tapes."""
 
     async def export_tape(self, run_id: str, redact: Sequence[Guardrail] = ()) -> RecordedRun:

@@ -18,7 +18,7 @@ _TIMES = {"hour": ("%Y-%m-%d %H:00", "YYYY-MM-DD HH24:00"), "day": ("%Y-%m-%d", 
 _TIMES["month"] = ("%Y-%m", "YYYY-MM")
 model_name: ColumnElement[Any] = func.coalesce(calls.c.response_model, calls.c.request_model)
 
-OF_RUNS = ("workflow", "version", "tenant", "user", "status", "outcome", *_TIMES)
+OF_RUNS = ("workflow", "version", "tenant", "user", "status", "outcome", "batch", "schedule", *_TIMES)
 OF_CALLS = ("node", "model", "provider", "use")
 DIMENSIONS = (*OF_RUNS[:2], *OF_CALLS, *OF_RUNS[2:])
 """The names; a call without the dimension (a tool has no model) counts under None."""
@@ -69,6 +69,8 @@ def dimensions(*, is_sqlite: bool) -> Mapping[str, ColumnElement[Any]]:
         "user": runs.c.user_id,
         "status": runs.c.status,
         "outcome": outcomes.c.name,
+        "batch": runs.c.batch_id,
+        "schedule": runs.c.schedule,
         "node": calls.c.node_name,
         "model": model_name,
         "provider": calls.c.provider_name,

@@ -17,6 +17,7 @@ from engine.records import Record, RunRecord, RunStatus
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit
+from engine.runtime.run import Run
 from engine.runtime.runner import Runner
 
 DEFAULT_QUEUE = "default"
@@ -47,6 +48,8 @@ class RunRequest:
 
     Attributes:
         key: what makes it the same as another of its workflow and tenant.
+        batch_id: the batch that it belongs to.
+        schedule: the name of the schedule that queues it.
     """
 
     given: Mapping[str, Any]
@@ -55,6 +58,8 @@ class RunRequest:
     conversation_id: str | None = None
     place: QueuePlace | None = None
     key: str | None = None
+    batch_id: str | None = None
+    schedule: str | None = None
 
 
 async def enqueue(
@@ -112,24 +117,11 @@ async def _queued(
     release: str,
 ) -> tuple[RunRecord, Sequence[Record]]:
     """Give a run and all that has to be written of it; one whose input is blocked ends here, and is not queued."""
-    origin = Origin(
-        tenant=request.tenant,
-        user_id=request.user,
-        conversation_id=request.conversation_id,
-        origin="queue",
-        engine_version=engine_version(),
-        git_commit=git_commit(),
-    )
-    given, place = request.given, request.place or QueuePlace()
-    state = initial_state(workflow.state, given)
-    outbox, now = Outbox(run_id or runner.clock.new_run_id(), fence=0), runner.clock.now()
-    record = origin.record(workflow, outbox.run_id, RunStatus.QUEUED, now)
-    record.fence = 0
-    run = runner.prepare(workflow, record, outbox, bundle, None)
-    entered: Mapping[str, Any] = {name: state[name] for name in given}
+    place, now = request.place or QueuePlace(), runner.clock.now()
+    run = _prepared(runner, workflow, request, bundle, run_id)
+    record, outbox = run.record, run.outbox
     try:
-        if workflow.guard_input:
-            entered = await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT)
+        entered = await _entered(run, request.given)
     except GuardrailBlocked as error:
         record.status, record.ended_at = RunStatus.BLOCKED, now
         record.error_type, record.error_message = type(error).__name__, str(error)
@@ -149,6 +141,45 @@ async def _queued(
     )
     lane = LaneRecord(queue=place.queue, lane=entry.lane, began_at=now)
     return record, [record, *outbox.take_all(), lane, entry]
+
+
+def _prepared(
+    runner: Runner, workflow: Workflow, request: RunRequest, bundle: Mapping[str, Any], run_id: str | None
+) -> Run:
+    """Make a run ready whose input nobody has looked at."""
+    origin = Origin(
+        tenant=request.tenant,
+        user_id=request.user,
+        conversation_id=request.conversation_id,
+        origin="queue" if request.schedule is None else "schedule",
+        engine_version=engine_version(),
+        git_commit=git_commit(),
+    )
+    outbox = Outbox(run_id or runner.clock.new_run_id(), fence=0)
+    record = origin.record(workflow, outbox.run_id, RunStatus.QUEUED, runner.clock.now())
+    record.fence, record.batch_id, record.schedule = 0, request.batch_id, request.schedule
+    return runner.prepare(workflow, record, outbox, bundle, None)
+
+
+async def _entered(run: Run, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Check the input of a run, and give what guardrails leave of it."""
+    state = initial_state(run.workflow.state, given)
+    entered: Mapping[str, Any] = {name: state[name] for name in given}
+    if run.workflow.guard_input:
+        entered = await guarded(run, run.workflow.guard_input, entered, Stage.RUN_INPUT)
+    return entered
+
+
+async def accepted(
+    runner: Runner, workflow: Workflow, request: RunRequest, *, bundle: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Give the input of a run that is to be queued later, as guardrails leave it; nothing is written.
+
+    Raises:
+        InputError: it does not fit the workflow's state.
+        GuardrailBlocked: a guardrail says no.
+    """
+    return dict(await _entered(_prepared(runner, workflow, request, bundle, None), request.given))
 
 
 def _lane(request: RunRequest, place: QueuePlace) -> str:

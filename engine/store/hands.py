@@ -11,6 +11,7 @@ from engine.errors import InputError, RunBusy
 from engine.ports import Taken
 from engine.records import CallRecord, PayloadRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.store import tables
+from engine.store.control_events import note
 from engine.store.lease import Lease, is_alive, lock_run, time_of, touch_run
 from engine.store.statements import insert_once, payload_row
 
@@ -76,7 +77,7 @@ def history_of(connection: Connection, record: RunRecord, *, is_queued: bool) ->
     )
 
 
-def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
+def cancel(connection: Connection, run_id: str, now: datetime, by: str | None = None) -> bool:
     """Ask a run's process to end it, or end it here where that process is gone; say whether it has ended.
 
     Raises:
@@ -87,6 +88,7 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         raise InputError(f"the run {run_id} is not running: it is {row.status}")
     if row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id):
         touch_run(connection, run_id, cancel_requested_at=now)
+        note(connection, "cancel run", run_id, by, before={"status": row.status})
         return False
     worked = row.duration_ns or 0
     if row.status == RunStatus.RUNNING:
@@ -104,6 +106,7 @@ def cancel(connection: Connection, run_id: str, now: datetime) -> bool:
         error_message="the run was cancelled",
     )
     connection.execute(delete(tables.queue_entries).where(tables.queue_entries.c.run_id == run_id))
+    note(connection, "cancel run", run_id, by, before={"status": row.status}, after={"status": RunStatus.CANCELLED})
     return True
 
 

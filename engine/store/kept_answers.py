@@ -1,13 +1,14 @@
 """What nodes wrote and other runs may use again."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from operator import itemgetter
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, select
 
 from engine.records import CacheEntryRecord
+from engine.store.control_events import note
 from engine.store.ended_runs import Amount
 from engine.store.hands import records_of
 from engine.store.tables import cache_entries
@@ -52,9 +53,12 @@ def nearest(
     return None if found is None else (found[1], found[0])
 
 
-def clear(connection: Connection, chosen: Chosen) -> int:
+def clear(connection: Connection, chosen: Chosen, by: str | None) -> int:
     """Delete entries, and say how many."""
-    return connection.execute(delete(cache_entries).where(chosen.condition())).rowcount
+    gone = connection.execute(delete(cache_entries).where(chosen.condition())).rowcount
+    subject = ", ".join(f"{name} {value}" for name, value in asdict(chosen).items() if value is not None)
+    note(connection, "clear cache", subject or "everything", by, before={"entries": gone}, after={"entries": 0})
+    return gone
 
 
 def count_expired(connection: Connection, now: datetime) -> Amount:

@@ -82,14 +82,17 @@ class SqlLedger(RunLedger):
         status: str | None = None,
         workflow: str | None = None,
         tenant: str | None = None,
+        batch_id: str | None = None,
+        schedule: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
     ) -> list[RunRecord]:
         """Give runs, newest first."""
         table = tables.runs
         query = select(table).order_by(table.c.started_at.desc(), table.c.run_id.desc()).limit(limit)
-        for column, value in ((table.c.status, status), (table.c.workflow, workflow), (table.c.tenant, tenant)):
-            query = query if value is None else query.where(column == value)
+        wanted = {"status": status, "workflow": workflow, "tenant": tenant, "batch_id": batch_id, "schedule": schedule}
+        for name, value in wanted.items():
+            query = query if value is None else query.where(table.c[name] == value)
         query = query if since is None else query.where(table.c.started_at >= since)
         return await self._all(RunRecord, query)
 

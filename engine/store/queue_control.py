@@ -10,43 +10,58 @@ from engine.errors import InputError, RunBusy
 from engine.queue_records import NEVER
 from engine.records import RunStatus
 from engine.store import tables
+from engine.store.control_events import note
 from engine.store.lease import is_alive, lock_run, time_of, touch_run
 from engine.store.statements import insert_once, upsert_of
 
 _OVER = (RunStatus.SUCCEEDED, RunStatus.BLOCKED)
 
 
-def set_paused(connection: Connection, queue: str, *, paused: bool) -> None:
+def set_paused(connection: Connection, queue: str, by: str | None, *, paused: bool) -> None:
     """Have nothing taken from a queue, or let it be taken from again; runs in progress go on."""
     at = time_of(connection) if paused else None
+    mine = select(tables.queues.c.paused_at).where(tables.queues.c.queue == queue)
+    before = {"paused": connection.scalar(mine.with_for_update()) is not None}
     made = upsert_of(connection.dialect.name)(tables.queues).values(queue=queue, paused_at=at)
     connection.execute(made.on_conflict_do_update(index_elements=["queue"], set_={"paused_at": at}))
+    note(connection, "pause queue" if paused else "unpause queue", queue, by, before=before, after={"paused": paused})
 
 
-def set_limit(connection: Connection, queue: str, lane: str, max_running: int | None) -> None:
+def set_limit(connection: Connection, queue: str, lane: str, max_running: int | None, by: str | None) -> None:
     """Say how many runs of a lane may be worked on at once; those in progress go on."""
-    _change_lane(connection, queue, lane, {"max_running": max_running})
+    _change_lane(connection, queue, lane, {"max_running": max_running}, by)
 
 
-def set_rate(connection: Connection, queue: str, lane: str, per_second: float | None) -> None:
+def set_rate(connection: Connection, queue: str, lane: str, per_second: float | None, by: str | None) -> None:
     """Say how fast runs of a lane may be taken."""
-    _change_lane(connection, queue, lane, {"starts_per_second": per_second, "next_start_at": None})
+    _change_lane(connection, queue, lane, {"starts_per_second": per_second, "next_start_at": None}, by)
 
 
-def set_limit_across(connection: Connection, queue: str, kind: str, name: str, max_running: int | None) -> None:
+def set_limit_across(
+    connection: Connection, queue: str, kind: str, name: str, max_running: int | None, by: str | None
+) -> None:
     """Say how many runs of a queue that share a workflow or a resource may be worked on at once."""
     limits = tables.queue_limits
-    if max_running is None:
-        mine = (limits.c.queue == queue) & (limits.c.kind == kind) & (limits.c.name == name)
-        connection.execute(delete(limits).where(mine))
-        return
-    made = upsert_of(connection.dialect.name)(limits)
-    made = made.values(queue=queue, kind=kind, name=name, max_running=max_running)
+    mine = (limits.c.queue == queue) & (limits.c.kind == kind) & (limits.c.name == name)
+    before = {"max_running": connection.scalar(select(limits.c.max_running).where(mine).with_for_update())}
     changed = {"max_running": max_running}
-    connection.execute(made.on_conflict_do_update(index_elements=["queue", "kind", "name"], set_=changed))
+    if max_running is None:
+        connection.execute(delete(limits).where(mine))
+    else:
+        made = upsert_of(connection.dialect.name)(limits).values(queue=queue, kind=kind, name=name, **changed)
+        connection.execute(made.on_conflict_do_update(index_elements=["queue", "kind", "name"], set_=changed))
+    note(connection, f"limit {kind}", f"{queue}/{name}", by, before=before, after=changed)
 
 
-def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, version: str, at: datetime) -> None:
+def requeue(
+    connection: Connection,
+    run_id: str,
+    queue: str,
+    lane: str | None,
+    version: str,
+    at: datetime,
+    by: str | None,
+) -> None:
     """Queue a run that stopped short of its end; it goes on from its last checkpoint.
 
     Raises:
@@ -74,12 +89,19 @@ def requeue(connection: Connection, run_id: str, queue: str, lane: str | None, v
     else:
         connection.execute(update(entries).where(entries.c.run_id == run_id).values(**turn))
     connection.execute(insert_once(tables.lanes, connection.dialect.name).values(**_new_lane(queue, chosen, at)))
+    after = {"status": RunStatus.QUEUED, "queue": queue, "lane": chosen}
+    note(connection, "requeue run", run_id, by, before={"status": row.status}, after=after)
 
 
-def _change_lane(connection: Connection, queue: str, lane: str, changed: Mapping[str, Any]) -> None:
-    made = upsert_of(connection.dialect.name)(tables.lanes)
+def _change_lane(connection: Connection, queue: str, lane: str, changed: Mapping[str, Any], by: str | None) -> None:
+    lanes = tables.lanes
+    said = next(iter(changed))  # what else changes follows from it
+    mine = (lanes.c.queue == queue) & (lanes.c.lane == lane)
+    before = {said: connection.scalar(select(lanes.c[said]).where(mine).with_for_update())}
+    made = upsert_of(connection.dialect.name)(lanes)
     made = made.values(**_new_lane(queue, lane, time_of(connection)), **changed)
     connection.execute(made.on_conflict_do_update(index_elements=["queue", "lane"], set_=dict(changed)))
+    note(connection, "limit lane", f"{queue}/{lane}", by, before=before, after={said: changed[said]})
 
 
 def _new_lane(queue: str, lane: str, at: datetime) -> dict[str, Any]:

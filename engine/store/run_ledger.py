@@ -258,13 +258,13 @@ class RunLedger:
         self._lease.hold(run_id, cancel)
         return taken
 
-    async def cancel(self, run_id: str, now: datetime) -> bool:
+    async def cancel(self, run_id: str, now: datetime, by: str | None = None) -> bool:
         """Ask for the end of a run; say whether it has ended, since nobody has it.
 
         Raises:
             InputError: the run is not running.
         """
-        return await self._writer.do(lambda connection: hands.cancel(connection, run_id, now))
+        return await self._writer.do(lambda connection: hands.cancel(connection, run_id, now, by))
 
     async def resolve(self, run_id: str, call_id: str, *, done: bool, answer: Any = None) -> CallRecord:
         """Settle an action whose outcome is unknown.

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from engine.records import BreakerRecord
+from engine.store.control_events import note
 from engine.store.hands import records_of
 from engine.store.tables import breakers
 
@@ -23,9 +24,13 @@ def begin_probe(connection: Connection, target: str, now: datetime, until: datet
     return nobody_knows or connection.execute(mine.values(probe_until=until)).rowcount == 1
 
 
-def reset(connection: Connection, target: str | None, now: datetime) -> int:
+def reset(connection: Connection, target: str | None, now: datetime, by: str | None) -> int:
     """Close the breaker of a target, or of all; say how many were open."""
-    opened = update(breakers).where(breakers.c.state != "closed")
-    chosen = opened if target is None else opened.where(breakers.c.target == target)
+    is_meant = (breakers.c.state != "closed") & (True if target is None else breakers.c.target == target)
+    opened = connection.execute(select(breakers).where(is_meant).order_by(breakers.c.target).with_for_update()).all()
     closed = {"state": "closed", "changed_at": now, "reason": "", "probe_until": None}
-    return connection.execute(chosen.values(**closed)).rowcount
+    for row in opened:
+        connection.execute(update(breakers).where(breakers.c.target == row.target).values(**closed))
+        before = {"state": row.state, "reason": row.reason}
+        note(connection, "reset breaker", row.target, by, before=before, after={"state": "closed"})
+    return len(opened)

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
+from engine.control_records import BatchRecord, ControlEventRecord, ScheduleRecord
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
 from engine.queue_records import LaneRecord, QueueEntryRecord, QueueLimitRecord, QueueRecord
 from engine.records import (
@@ -120,6 +121,10 @@ Index(
     sqlite_where=_IS_TURN,
     postgresql_where=_IS_TURN,
 )
+for _name, _other in (("batch_id", "status"), ("schedule", "started_at")):
+    _is_named = text(f"{_name} IS NOT NULL")
+    _columns = (runs.c[_name], runs.c[_other])
+    Index(f"ix_runs_{_name}_{_other}", *_columns, sqlite_where=_is_named, postgresql_where=_is_named)
 breakers = _table("breakers", BreakerRecord, key=("target",))
 cache_entries = _table("cache_entries", CacheEntryRecord, ("expires_at",), key=("cache_key",))
 _IS_GROUPED = text("group_key IS NOT NULL")
@@ -153,6 +158,10 @@ lanes = _table("lanes", LaneRecord, key=("queue", "lane"))
 Index("ix_lanes_turn", lanes.c.queue, lanes.c.last_claim_at, lanes.c.lane)
 queue_limits = _table("queue_limits", QueueLimitRecord, key=("queue", "kind", "name"))
 queues = _table("queues", QueueRecord, key=("queue",))
+schedules = _table("schedules", ScheduleRecord, key=("name",))
+batches = _table("batches", BatchRecord, key=("batch_id",))
+Index("ix_batches_name", batches.c.name, unique=True)
+control_events = _table("control_events", ControlEventRecord, ("at",))
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)

@@ -146,7 +146,11 @@ def flowledger(flowledger, monkeypatch):
 def test_runs_are_queued_from_a_file_and_worked_on_from_the_command_line(flowledger, tmp_path):
     (tmp_path / "inputs.jsonl").write_text('{"question": "one"}\n\n{"question": "two"}\n', encoding="utf-8")
     queued = flowledger("enqueue", "fails", "--from", "inputs.jsonl", "--tenant", "acme")
-    assert (queued.code, queued.out) == (0, "2 queued in the queue default\n")
+    (batch,) = json.loads(flowledger("batch", "--json").out)
+    assert (queued.code, queued.out) == (
+        0,
+        f"2 queued in the queue default: flowledger batch {batch['batch_id']}\n",
+    )
     (lane,) = json.loads(flowledger("queue", "show", "--json").out)
     assert (lane["lane"], lane["due"]) == ("acme", 2)
     assert "acme" in flowledger("queue", "show").out

@@ -61,8 +61,8 @@ async def test_failed_runs_are_fixed_and_the_bill_was_known(tickets):
         runs = await app.select_runs(FAILED)
         expected = await app.estimate(runs, HowToReplay())
         assert model.asked == []
-        batch = await app.begin_batch(runs, HowToReplay())
-        table = await app.replay_batch(batch.batch_id)
+        batch = await app.begin_replays(runs, HowToReplay())
+        table = await app.replay_all(batch.batch_id)
     assert table.counts == {"fixed": 30, "broken": 0, "same": 0, "diverged": 0}
     assert len(model.asked) == 30 == table.total("live")
     assert abs(expected.nano_usd - table.spent_nano_usd) <= 0.2 * table.spent_nano_usd
@@ -71,12 +71,12 @@ async def test_failed_runs_are_fixed_and_the_bill_was_known(tickets):
 
 async def begun(database: str, clock: StillClock) -> str:
     async with app_of(triage, database, clock, ScriptedModel(script=[sorts])) as app:
-        return (await app.begin_batch(await app.select_runs(FAILED), HowToReplay())).batch_id
+        return (await app.begin_replays(await app.select_runs(FAILED), HowToReplay())).batch_id
 
 
 async def go_on(database: str, batch_id: str) -> BatchTable:
     async with app_of(triage, database, StillClock(), ScriptedModel(script=[sorts])) as app:
-        return await app.replay_batch(batch_id, concurrency=3)
+        return await app.replay_all(batch_id, concurrency=3)
 
 
 def test_a_batch_whose_process_was_killed_goes_on_and_pays_nothing_twice(tickets):
@@ -101,11 +101,11 @@ async def test_no_call_is_made_that_could_pass_what_the_batch_may_cost(tickets):
     model = ScriptedModel(script=[sorts], input_tokens=100, output_tokens=25)
     async with app_of(triage, tickets, clock, model) as app:
         runs = await app.select_runs(FAILED)
-        batch = await app.begin_batch(runs, HowToReplay())
-        some = await app.replay_batch(batch.batch_id, max_usd="0.0011")
+        batch = await app.begin_replays(runs, HowToReplay())
+        some = await app.replay_all(batch.batch_id, max_usd="0.0011")
         assert 0 < len(some.rows) < 12
         assert some.spent_nano_usd <= 1_100_000
-        table = await app.replay_batch(batch.batch_id, max_usd="1")
+        table = await app.replay_all(batch.batch_id, max_usd="1")
     assert (table.counts["fixed"], table.left) == (12, 0)
     assert len(model.asked) == 12
 
@@ -134,7 +134,7 @@ async def test_a_batch_of_nothing_of_two_workflows_or_with_a_wrong_change_is_ref
     both = [line(*nodes, name="one"), line(*nodes, name="two")]
     async with app_for(*both, large=scripted("fine")) as app:
         with pytest.raises(InputError, match="no run is selected"):
-            await app.begin_batch([], HowToReplay())
+            await app.begin_replays([], HowToReplay())
         for workflow in both:
             await app.run(workflow.name, {"question": "q"})
         runs = await app.select_runs(Selection())
@@ -142,11 +142,11 @@ async def test_a_batch_of_nothing_of_two_workflows_or_with_a_wrong_change_is_ref
             await app.estimate(runs, HowToReplay())
         for setting in ("model.small=embedded", "node.other.max_tokens=1", "guardrail.Pii.action=mask"):
             with pytest.raises(InputError, match="--set names"):
-                await app.begin_batch(runs[:1], HowToReplay(settings=(setting,)))
+                await app.begin_replays(runs[:1], HowToReplay(settings=(setting,)))
         with pytest.raises(DefinitionError):
-            await app.begin_batch(runs[:1], HowToReplay(settings=("node.draft.max_tokens=-1",)))
+            await app.begin_replays(runs[:1], HowToReplay(settings=("node.draft.max_tokens=-1",)))
         with pytest.raises(InputError, match="no batch of replays begins"):
-            await app.replay_batch("0123")
+            await app.replay_all("0123")
 
 
 async def test_a_succeeded_run_that_fails_now_is_broken_and_one_that_says_something_else_diverged():
@@ -156,9 +156,9 @@ async def test_a_succeeded_run_that_fails_now_is_broken_and_one_that_says_someth
         for _ in range(2):
             await app.run("line", {"question": "q"})
         how = HowToReplay(settings=("prompt.draft=Other: {question}",))
-        batch = await app.begin_batch(await app.select_runs(Selection()), how)
-        table = await app.replay_batch(batch.batch_id, concurrency=1)
-        recorded = await app.begin_batch(await app.select_runs(Selection()), HowToReplay(recorded=True))
-        same = await app.replay_batch(recorded.batch_id)
+        batch = await app.begin_replays(await app.select_runs(Selection()), how)
+        table = await app.replay_all(batch.batch_id, concurrency=1)
+        recorded = await app.begin_replays(await app.select_runs(Selection()), HowToReplay(recorded=True))
+        same = await app.replay_all(recorded.batch_id)
     assert table.counts == {"fixed": 0, "broken": 1, "same": 0, "diverged": 1}
     assert (same.counts["same"], same.total("live"), len(model.asked)) == (2, 0, 4)
