@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -242,8 +243,10 @@ class App(Replays):
         versions = {workflow.version for workflow in self.workflows.values()}
         return await self.ledger.claim(Wanted(queues, versions), capacity, self.clock.now())
 
-    async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
+    async def go_on(self, taken: Taken, leaving: Leaving | None = None, *, heard: bool = False) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.
+
+        A run that is `heard` is told to whoever listens in this process, text and all.
 
         Raises:
             LeaseLost: another process has the run by now.
@@ -254,7 +257,8 @@ class App(Replays):
         except BaseException:
             self.ledger.give_back(taken.record)
             raise
-        return await self._running().go_on(workflow, taken, bundle=bundle, leaving=leaving)
+        work = partial(self._running().go_on, workflow, taken, bundle=bundle, leaving=leaving)
+        return await (self._streams.tell(lambda listener: work(listener=listener)) if heard else work())
 
     def stream(
         self,

@@ -29,6 +29,7 @@ class Worker:
         concurrency: how many runs are in progress at once.
         queues: which queues it takes from.
         until_empty: whether it ends when nothing is due any more.
+        heard: whether its runs can be listened to in this process, text and all.
         on_end: is told of each run that ended here.
     """
 
@@ -36,6 +37,7 @@ class Worker:
     concurrency: int = 16
     queues: Sequence[str] = (DEFAULT_QUEUE,)
     until_empty: bool = False
+    heard: bool = False
     on_end: Heard | None = None
     ended: Counter[str] = field(default_factory=Counter[str])
     _leaving: Leaving = field(default_factory=Leaving)
@@ -100,7 +102,7 @@ class Worker:
 
     async def _work_on(self, taken: Taken) -> None:
         try:
-            result = await self.app.go_on(taken, self._leaving)
+            result = await self.app.go_on(taken, self._leaving, heard=self.heard)
             status = str(result.status)
         except LeaseLost:
             status = "lost"

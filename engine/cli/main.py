@@ -28,7 +28,9 @@ from engine.cli import (
     routes,
     run,
     runs,
+    serve,
     spend,
+    token,
     worker,
 )
 from engine.errors import EngineError
@@ -52,6 +54,8 @@ cli = typer.Typer(
 cli.command("run")(run.run)
 cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
+cli.command("serve")(serve.serve)
+cli.add_typer(token.commands, name="token")
 cli.add_typer(queue.commands, name="queue")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
