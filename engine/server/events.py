@@ -30,6 +30,18 @@ LastEventId = Annotated[
     str | None, Header(alias="Last-Event-ID", pattern=_CURSOR, description="The same, as browsers say it.")
 ]
 
+_TEXT = {"type": "string"}
+_ITEM = {
+    "type": "object",
+    "properties": {
+        "id": _TEXT | {"description": "Its cursor."},
+        "event": _TEXT
+        | {"description": "Its kind, as run_started, text_delta or run_finished; `problem` if it broke off."},
+        "data": _TEXT | {"contentMediaType": "application/json"},
+    },
+    "required": ["event", "data"],
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Events:
@@ -41,7 +53,7 @@ class Events:
     def add_to(self, router: APIRouter) -> None:
         """Add the address."""
         said: dict[int | str, dict[str, Any]] = {
-            200: {"description": "The events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}},
+            200: {"description": "The events.", "content": {"text/event-stream": {"itemSchema": _ITEM}}},
             204: {"description": "It is over, and nothing is behind that event: do not come back."},
         }
         path, summary = "/runs/{run_id}/events", "Follow a run"

@@ -24,6 +24,11 @@ def _moment(value: Any) -> datetime:
         raise ValueError("this moment is too far away") from error
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value  # 7.0 is an integer in JSON
+
+
+Whole = Annotated[StrictInt, BeforeValidator(_whole)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$", strict=True)]
 """A name that people and programs give: without control characters."""
@@ -40,9 +45,7 @@ class RunAsked(BaseModel):
     user: Name | None = Field(default=None, description="Who asks.")
     conversation_id: Name | None = Field(default=None, description="The conversation that the run continues.")
     queue: Name = Field(default=DEFAULT_QUEUE, description="Where it waits for a worker.")
-    priority: StrictInt = Field(
-        default=0, ge=-1000, le=1000, description="The higher, the sooner among the tenant's own."
-    )
+    priority: Whole = Field(default=0, ge=-1000, le=1000, description="The higher, the sooner among the tenant's own.")
     at: Moment | None = Field(default=None, description="When it may be taken at the earliest.")
 
 

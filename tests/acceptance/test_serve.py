@@ -48,12 +48,10 @@ async def test_what_others_could_reach_needs_a_token(app: App):
     with pytest.raises(ConfigurationError, match=r"others could reach 0\.0\.0\.0, and there is no token yet"):
         await Serving(app, host="0.0.0.0", port=0).run()
     await token(app)
-    said: list[str | None] = []
-    serving = Serving(app, host="0.0.0.0", port=0, on_start=lambda _, session: said.append(session))
+    said: asyncio.Queue[str | None] = asyncio.Queue()
+    serving = Serving(app, host="0.0.0.0", port=0, on_start=lambda _, session: said.put_nowait(session))
     running = asyncio.create_task(serving.run())
-    while not said:
-        await asyncio.sleep(0.01)
-    assert said == [None]
+    assert await said.get() is None
     os.kill(os.getpid(), signal.SIGINT)
     await running
 
