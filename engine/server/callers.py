@@ -36,6 +36,18 @@ async def known_caller(
     return caller
 
 
+async def no_strangers(request: Request) -> None:
+    """See that the address knows each parameter: one that is misspelt is not passed over in silence.
+
+    Raises:
+        HTTPException: it does not (422).
+    """
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if unknown := sorted(set(request.query_params) - known):
+        takes = ", ".join(sorted(known)) or "none"
+        raise refused(422, f"there is no parameter {', '.join(map(repr, unknown))} here; this address takes {takes}")
+
+
 Anybody = Annotated[Caller, Security(known_caller)]
 Reader = Annotated[Caller, Security(known_caller, scopes=["runs:read"])]
 Writer = Annotated[Caller, Security(known_caller, scopes=["runs:write"])]

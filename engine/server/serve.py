@@ -22,7 +22,7 @@ from engine.worker import Worker
 
 _MOST_CONNECTIONS = 1_000
 _MOST_HEAD_BYTES = 32_768
-_HEAD_SECONDS = 10.0  # so long a connection may take to say what it wants
+_HEAD_SECONDS = 20  # so long a connection may take to say what it wants, first and next
 _DRAIN_SECONDS = 30
 
 
@@ -142,6 +142,8 @@ class _Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """Lets go of a connection that takes too long to say what it wants."""
 
+    _late: asyncio.TimerHandle | None = None
+
     def connection_made(self, transport: Any) -> None:
         """Begin to wait for the head of the first request."""
         super().connection_made(transport)
@@ -152,8 +154,18 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
         self._wait_for_head()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        super().connection_lost(exc)
+        self._wait_no_longer()
+
     def _wait_for_head(self) -> None:
-        self.loop.call_later(_HEAD_SECONDS, self._let_go, self.cycle)
+        self._wait_no_longer()  # a timer keeps all of the last request until it goes off or is cancelled
+        self._late = self.loop.call_later(_HEAD_SECONDS, self._let_go, self.cycle)
+
+    def _wait_no_longer(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
 
     def _let_go(self, last: Any) -> None:
         if self.cycle is last and not self.transport.is_closing():
@@ -172,6 +184,7 @@ def _config(api: Any) -> uvicorn.Config:
         proxy_headers=False,
         limit_concurrency=_MOST_CONNECTIONS,
         h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
+        timeout_keep_alive=_HEAD_SECONDS,
         timeout_graceful_shutdown=_DRAIN_SECONDS,
     )
 

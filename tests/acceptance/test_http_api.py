@@ -235,6 +235,7 @@ async def test_whatever_goes_wrong_is_a_problem(app: App):
             ("POST", "/v1/runs", b"x" * 2_000_000, 413),
             ("GET", "/v1/runs/nothing", b"", 422),
             ("GET", "/v1/runs?cursor=x", b"", 422),
+            ("GET", "/v1/runs?staus=failed", b"", 422),
         ]:
             answer = await client.request(method, path, content=body, headers={"Content-Type": "application/json"})
             assert (answer.status_code, answer.headers["content-type"]) == (status, PROBLEM), path
