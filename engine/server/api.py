@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
 from pydantic.json_schema import models_json_schema
 
 from engine.app import App
 from engine.runtime.provenance import engine_version
-from engine.server.callers import Anybody, no_strangers
+from engine.server.callers import Anybody
 from engine.server.events import Events
 from engine.server.limits import BodyLimit
 from engine.server.problems import PROBLEMS, Problem, add_handlers
@@ -37,7 +37,7 @@ def api_of(app: App, tokens: Tokens, watch: Watch | None = None) -> FastAPI:
     )
     api.state.tokens = tokens
     watch = watch or Watch(app.ledger)
-    router = APIRouter(prefix="/v1", responses=PROBLEMS, dependencies=[Depends(no_strangers)])
+    router = APIRouter(prefix="/v1", responses=PROBLEMS)
     workflows = Workflows(app)
     for family in (Runs(app, watch), Events(app, watch), Questions(app), workflows):
         family.add_to(router)

@@ -22,7 +22,7 @@ async def known_caller(
     """Say who asks, if they may.
 
     Raises:
-        HTTPException: they show no token that is good (401), or it is not for this (403).
+        HTTPException: they show no good token (401), it is not for this (403), or a parameter is not known (422).
     """
     tokens: Tokens = request.app.state.tokens
     caller = None if shown is None else await tokens.caller(shown.credentials)
@@ -33,19 +33,8 @@ async def known_caller(
         )
     if not caller.may(wanted.scopes):
         raise refused(403, f"this token may not do that: it needs the scope {', '.join(wanted.scopes)}")
+    _refuse_strangers(request)
     return caller
-
-
-async def no_strangers(request: Request) -> None:
-    """See that the address knows each parameter: one that is misspelt is not passed over in silence.
-
-    Raises:
-        HTTPException: it does not (422).
-    """
-    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
-    if unknown := sorted(set(request.query_params) - known):
-        takes = ", ".join(sorted(known)) or "none"
-        raise refused(422, f"there is no parameter {', '.join(map(repr, unknown))} here; this address takes {takes}")
 
 
 Anybody = Annotated[Caller, Security(known_caller)]
@@ -76,3 +65,15 @@ def tenant_of(caller: Caller, named: str | None) -> str | None:
     if caller.is_admin or named is None or named == caller.token.tenant:
         return named if caller.is_admin else caller.token.tenant
     raise refused(403, f"this token is not for the tenant {named!r}")
+
+
+def _refuse_strangers(request: Request) -> None:
+    """See that the address knows each parameter: one that is misspelt is not passed over in silence.
+
+    Raises:
+        HTTPException: it does not (422).
+    """
+    known = {parameter.alias for parameter in request.scope["route"].dependant.query_params}
+    if unknown := sorted(set(request.query_params) - known):
+        takes = ", ".join(sorted(known)) or "none"
+        raise refused(422, f"there is no parameter {', '.join(map(repr, unknown))} here; this address takes {takes}")
