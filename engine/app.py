@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Collection, Mapping
+from functools import partial
 from typing import Any
 
 from engine.batches import Batches
@@ -115,8 +116,10 @@ class App(Tapes, Schedules, Batches):
         """Take up to so many queued runs of these workflows, of all if none are named, to work on them here."""
         return await self.ledger.claim(Wanted(queues, await self.versions(workflows)), capacity, self.clock.now())
 
-    async def go_on(self, taken: Taken, leaving: Leaving | None = None) -> RunResult:
+    async def go_on(self, taken: Taken, leaving: Leaving | None = None, *, heard: bool = False) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.
+
+        A run that is `heard` is told to whoever listens in this process, text and all.
 
         Raises:
             LeaseLost: another process has the run by now.
@@ -127,7 +130,8 @@ class App(Tapes, Schedules, Batches):
         except BaseException:
             self.ledger.give_back(taken.record)
             raise
-        return await self._running().go_on(workflow, taken, bundle=bundle, leaving=leaving)
+        work = partial(self._running().go_on, workflow, taken, bundle=bundle, leaving=leaving)
+        return await (self._streams.tell(lambda listener: work(listener=listener)) if heard else work())
 
     def stream(
         self,

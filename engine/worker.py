@@ -37,6 +37,7 @@ class Worker:
         queues: which queues it takes from.
         workflows: which workflows it takes; all of the app if not given.
         until_empty: whether it ends when nothing is due any more.
+        heard: whether its runs can be listened to in this process, text and all.
         on_end: is told of each run that ended here.
         ended: how many runs left this worker, by how.
         claimed: how many it has taken.
@@ -47,6 +48,7 @@ class Worker:
     queues: Sequence[str] = (DEFAULT_QUEUE,)
     workflows: Sequence[str] | None = None
     until_empty: bool = False
+    heard: bool = False
     on_end: Heard | None = None
     ended: Counter[str] = field(default_factory=Counter[str])
     claimed: int = 0
@@ -128,7 +130,7 @@ class Worker:
 
     async def _work_on(self, taken: Taken) -> None:
         try:
-            result = await self.app.go_on(taken, self._leaving)
+            result = await self.app.go_on(taken, self._leaving, heard=self.heard)
             status = str(result.status)
         except LeaseLost:
             status = "lost"

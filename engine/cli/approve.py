@@ -8,11 +8,12 @@ import typer
 
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_json, who_says, within
-from engine.cli.questions import print_question, values_of
+from engine.cli.questions import print_question
 from engine.cli.render import errors
 from engine.cli.run import WAITS, report
 from engine.errors import InputError
 from engine.records import QuestionRecord
+from engine.reports.questions import values_of
 from engine.runtime.answers import the_one
 from engine.runtime.result import RunResult
 
@@ -45,7 +46,7 @@ def approve(
     async def read() -> tuple[QuestionRecord, dict[str, Any]]:
         record = await loaded.ledger.run(run)
         asked = the_one(record, await loaded.questions(record.run_id), question, digest)
-        return asked, await values_of(loaded, asked)
+        return asked, await values_of(loaded.ledger, asked)
 
     asked, values = asyncio.run(within(loaded, read))
     print_question(asked, values)

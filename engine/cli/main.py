@@ -31,8 +31,10 @@ from engine.cli import (
     run,
     runs,
     schedule,
+    serve,
     spend,
     tape,
+    token,
     versions,
     worker,
 )
@@ -57,6 +59,8 @@ cli = typer.Typer(
 cli.command("run")(run.run)
 cli.command("enqueue")(enqueue.enqueue)
 cli.command("worker")(worker.worker)
+cli.command("serve")(serve.serve)
+cli.add_typer(token.commands, name="token")
 cli.add_typer(queue.commands, name="queue")
 cli.add_typer(batch.commands, name="batch")
 cli.add_typer(schedule.commands, name="schedule")

@@ -6,20 +6,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from engine.app import App
 from engine.cli.render import errors, moment
 from engine.records import QuestionRecord
-
-
-async def values_of(app: App, asked: QuestionRecord) -> dict[str, Any]:
-    """Read what a question shows, and what was or may be answered."""
-    named = {
-        "shown": asked.shown_payload,
-        "schema": asked.schema_payload,
-        "default": asked.default_payload,
-        "answer": asked.answer_payload,
-    }
-    return {key: None if name is None else await app.ledger.value(name) for key, name in named.items()}
 
 
 def print_question(asked: QuestionRecord, values: dict[str, Any]) -> None:

@@ -11,13 +11,13 @@ import typer
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, SinceOption, parse_since, within
-from engine.cli.questions import values_of
 from engine.cli.render import console, print_runs
 from engine.cli.travel import show_at, travelled, walk
 from engine.cli.tree import Recorded, run_tree
 from engine.errors import InputError
 from engine.payloads import unpack
 from engine.records import RunRecord, RunStatus
+from engine.reports.questions import values_of
 from engine.store.ledger import SqlLedger
 from engine.usage import to_usd
 
@@ -87,7 +87,7 @@ def show(
         found = await Recorded.of(ledger, run)
         named = {sha for step in found.steps for sha in (step.input_payload, step.update_payload) if sha}
         texts = {sha: await _value(ledger, sha) for sha in named} if payloads else {}
-        return found, texts, [asdict(asked) | await values_of(loaded, asked) for asked in found.questions]
+        return found, texts, [asdict(asked) | await values_of(ledger, asked) for asked in found.questions]
 
     found, texts, questions = asyncio.run(_with_ledger(loaded, read))
     if as_json:

@@ -71,6 +71,7 @@ async def cost_by(
     since: datetime | None = None,
     until: datetime | None = None,
     cost_version: int = RECORDED,
+    run_id: str | None = None,
 ) -> list[CostRow]:
     """Add up every attempt by some dimensions, the dearest group first.
 
@@ -82,6 +83,7 @@ async def cost_by(
         since: only runs that began since.
         until: only runs that began before.
         cost_version: whose costs are added up; a call that it does not tell of costs what older ones say.
+        run_id: only this run.
 
     Raises:
         InputError: a dimension is not known, or named twice; the message names those that are.
@@ -91,7 +93,8 @@ async def cost_by(
         raise InputError(f"--by {', '.join(unknown) or 'nothing'}: the dimensions are {', '.join(DIMENSIONS)}")
     if len(set(by)) < len(by):
         raise InputError(f"--by {','.join(by)}: name each dimension once")
-    query = _added_up(_each(by, since, until, cost_version, is_sqlite=ledger.database.is_sqlite), by)
+    each = _each(by, since, until, cost_version, is_sqlite=ledger.database.is_sqlite)
+    query = _added_up(each if run_id is None else each.where(runs.c.run_id == run_id), by)
     rows = await ledger.read(lambda connection: connection.execute(query).mappings().all())
     return [_row(row, by) for row in rows]
 

@@ -1,6 +1,6 @@
 """The events of a run off its ledger: the same as were heard while it ran, but for pieces of text."""
 
-from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from engine.runtime.views import (
     step_started,
 )
 
-_LOOK_SECONDS = 0.25
+_SHORTEST_LOOK, _LONGEST_LOOK = 0.25, 1.0  # seconds between looks at a run that goes on elsewhere
 
 
 class Rows(Protocol):
@@ -52,33 +52,49 @@ class Rows(Protocol):
         ...
 
 
-async def follow(rows: Rows, run_id: str, after: Place, clock: Clock) -> AsyncGenerator[Event]:
-    """Give the events of a run as its rows appear, until it is over or waits for a person."""
-    while True:
+async def follow(
+    rows: Rows, run_id: str, after: Place, clock: Clock, is_here: Callable[[], bool] = lambda: False
+) -> AsyncGenerator[Event]:
+    """Give the events of a run as its rows appear, until it is over, waits for a person, or is worked on here."""
+    look = _SHORTEST_LOOK
+    while not is_here():
         found = await recorded(rows, run_id)
+        look = min(look * 2, _LONGEST_LOOK) if not found or found[-1].place <= after else _SHORTEST_LOOK
         for event in found:
             if event.place > after:
                 after = event.place
                 yield event
-        if isinstance(found[-1], RunFinished):
+        if found and isinstance(found[-1], RunFinished):
             return
-        await clock.sleep(_LOOK_SECONDS)
+        await clock.sleep(look)
 
 
 async def recorded(rows: Rows, run_id: str) -> Sequence[Event]:
     """Give the events of a run as far as its ledger has all of them, in order.
 
     A step is written when it ends. While the run goes on, what follows the beginning of a step that has not ended is
-    left out: numbers of one process have no gaps, so a gap is what is still to come.
+    left out: numbers of one process have no gaps, so a gap is what is still to come. A run that is queued, or whose
+    questions all have their answers, goes on; one that nobody has had yet has no events.
     """
     record = await rows.run(run_id)  # first: if it is over now, the rows that follow are all there are
+    if record.status is RunStatus.QUEUED and not record.fence:
+        return []
     found = sorted(await _events(rows, run_id), key=lambda event: event.seq)
     told = list(_with_starts(record, found))
     if record.status is RunStatus.RUNNING:
         return list(_up_to_gap(told, before(record.fence)))
+    if await _goes_on(rows, record):
+        return told
     output: dict[str, Any] = {} if record.output_payload is None else await rows.value(record.output_payload)
     last = max(told[-1].seq, before(record.fence) + 1)
     return [*told, run_finished(record, last + 1, RunResult.of(record, output))]
+
+
+async def _goes_on(rows: Rows, record: RunRecord) -> bool:
+    """Say whether a run that nobody works on is to be taken up again without another word."""
+    if record.status is not RunStatus.WAITING:
+        return record.status is RunStatus.QUEUED
+    return not any(asked.status == "open" for asked in await rows.questions(record.run_id))
 
 
 async def _events(rows: Rows, run_id: str) -> list[Event]:

@@ -121,20 +121,7 @@ class Streams:
             EngineError: the run could not begin, or another process has taken it.
         """
         log = EventLog()
-
-        def hear(event: Event) -> None:
-            if isinstance(event, RunStarted):
-                self._logs[event.run_id] = log
-            log.add(event)
-
-        async def work() -> RunResult:
-            try:
-                return await run(hear)
-            finally:
-                log.close()
-                self._logs = {run_id: kept for run_id, kept in self._logs.items() if kept is not log}
-
-        running = asyncio.create_task(work())
+        running = asyncio.create_task(self.tell(run, log))
         try:
             async for event in log.read(after):
                 yield event
@@ -146,6 +133,21 @@ class Streams:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
+    async def tell(self, run: Callable[[Listener], Awaitable[RunResult]], log: EventLog | None = None) -> RunResult:
+        """Run something whose events whoever attaches can read as they come."""
+        log = log or EventLog()
+
+        def hear(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                self._logs[event.run_id] = log
+            log.add(event)
+
+        try:
+            return await run(hear)
+        finally:
+            log.close()
+            self._logs = {run_id: kept for run_id, kept in self._logs.items() if kept is not log}
+
     async def attach(self, rows: Rows, run_id: str, after: Place) -> AsyncGenerator[Event]:
         """Give the events of a run that was begun elsewhere or before; whoever leaves changes nothing about it.
 
@@ -153,19 +155,23 @@ class Streams:
             InputError: there is no such run.
         """
         run_id = (await rows.run(run_id)).run_id
-        log = self._logs.get(run_id)
-        if log is not None and log.begins is not None:
-            for event in await recorded(rows, run_id):  # what other processes had done before
-                if after < event.place < log.begins:
+        while True:
+            log = self._logs.get(run_id)
+            if log is not None and log.begins is not None:
+                for event in await recorded(rows, run_id):  # what other processes had done before
+                    if after < event.place < log.begins:
+                        after = event.place
+                        yield event
+                async for event in log.read(after):
                     after = event.place
                     yield event
-            async for event in log.read(after):
+                    if isinstance(event, RunFinished):
+                        return
+            async for event in follow(rows, run_id, after, self.clock, lambda: run_id in self._logs):
                 after = event.place
                 yield event
-                if isinstance(event, RunFinished):
-                    return
-        async for event in follow(rows, run_id, after, self.clock):
-            yield event
+            if run_id not in self._logs:
+                return
 
 
 def place_of(cursor: int | str) -> Place:

@@ -86,14 +86,21 @@ class SqlLedger(RunLedger):
         schedule: str | None = None,
         since: datetime | None = None,
         limit: int = 50,
+        untenanted: bool = False,
+        before: tuple[datetime, str] | None = None,
     ) -> list[RunRecord]:
-        """Give runs, newest first."""
+        """Give runs, newest first: `untenanted` those of no tenant, `before` those behind one's beginning and id."""
         table = tables.runs
         query = select(table).order_by(table.c.started_at.desc(), table.c.run_id.desc()).limit(limit)
         wanted = {"status": status, "workflow": workflow, "tenant": tenant, "batch_id": batch_id, "schedule": schedule}
         for name, value in wanted.items():
             query = query if value is None else query.where(table.c[name] == value)
         query = query if since is None else query.where(table.c.started_at >= since)
+        query = query.where(table.c.tenant.is_(None)) if untenanted else query
+        if before is not None:
+            at, run_id = before
+            same = (table.c.started_at == at) & (table.c.run_id < run_id)
+            query = query.where(table.c.started_at <= at, (table.c.started_at < at) | same)
         return await self._all(RunRecord, query)
 
     async def steps(self, run_id: str) -> list[StepRecord]:

@@ -109,7 +109,7 @@ runs = _table(
     RunRecord,
     ("status", "started_at"),
     ("workflow", "started_at"),
-    ("tenant",),
+    ("tenant", "started_at"),
     ("worker_id", "status"),
     key=("run_id",),
 )
@@ -195,6 +195,18 @@ spend_holds = Table(
     Column("settled_nano_usd", BigInteger, nullable=False),
     Column("held_nano_usd", BigInteger, nullable=False),
     Index("ix_spend_holds_run_id", "run_id"),
+)
+
+api_tokens = Table(
+    "api_tokens",
+    metadata,
+    Column("token_id", String, primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("tenant", String, nullable=True),
+    Column("scopes", String, nullable=False),
+    Column("sha256", String, nullable=False),
+    Column("created_at", UtcDateTime(), nullable=False),
+    Column("expires_at", UtcDateTime(), nullable=True),
 )
 
 checkpoint_streams = Table(

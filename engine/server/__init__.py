@@ -1,0 +1,1 @@
+"""The HTTP API: runs are queued, followed, answered and ended over HTTP."""
