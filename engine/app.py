@@ -14,13 +14,13 @@ from engine.definition.policies import Budget
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError, InputError
+from engine.evals.outcomes import Outcomes
 from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
 from engine.models.roles import BoundModel, Model
 from engine.ports import Clock, Indexer, Taken
 from engine.records import RunRecord, RunStatus
-from engine.replays import Replays
 from engine.runtime.as_graph import as_graph
 from engine.runtime.bundle import bundle_of
 from engine.runtime.clock import SystemClock
@@ -50,7 +50,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Replays):
+class App(Outcomes):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first

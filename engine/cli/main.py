@@ -21,6 +21,7 @@ from engine.cli import (
     enqueue,
     estimate,
     index,
+    outcome,
     prices,
     queue,
     recover,
@@ -68,6 +69,7 @@ cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
 cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
+cli.add_typer(outcome.commands, name="outcome")
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import Engine, inspect, text
 
-HEAD = "0009"
+HEAD = "0015"
 """The revision that this engine reads and writes."""
 
 _FOLDER = Path(__file__).parent / "migrations"

@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
+from engine.eval_records import CaseRecord, DatasetRecord, ExperimentRecord, ScoreRecord
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
 from engine.records import (
     BreakerRecord,
@@ -150,6 +151,12 @@ cost_versions = _table("cost_versions", CostVersionRecord, key=("version",))
 call_costs = _table("call_costs", CallCostRecord, key=("run_id", "call_id", "version"), clustered=True)
 calibrations = _table(
     "calibrations", CalibrationRecord, key=("provider", "model", "with_tools", "version"), clustered=True
+)
+datasets = _table("datasets", DatasetRecord, key=("name", "version"))
+cases = _table("cases", CaseRecord, ("dataset", "position"), key=("dataset", "case_id"))
+experiments = _table("experiments", ExperimentRecord, key=("experiment_id",))
+scores = _table(
+    "scores", ScoreRecord, ("experiment_id",), key=("run_id", "evaluator", "evaluator_version"), clustered=True
 )
 
 spend_windows = Table(
