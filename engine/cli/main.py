@@ -17,6 +17,7 @@ from engine.cli import (
     chaos,
     check,
     cost,
+    dataset,
     db,
     enqueue,
     estimate,
@@ -70,6 +71,7 @@ cli.command("cost")(cost.cost)
 cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
 cli.add_typer(outcome.commands, name="outcome")
+cli.add_typer(dataset.commands, name="dataset")
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
