@@ -10,12 +10,12 @@ from langchain_core.language_models import BaseChatModel
 
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
-from engine.definition.guardrail import Guardrail
 from engine.definition.policies import Budget
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError, InputError
-from engine.evals.datasets import Datasets
+from engine.evals.evaluation import Evaluation
+from engine.evals.experiments import Experiments
 from engine.models.cast import Cast
 from engine.models.charges import Charges
 from engine.models.prices import PriceCatalogue
@@ -51,7 +51,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Datasets):
+class App(Experiments):
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
     FLOWLEDGER_DATABASE and FLOWLEDGER_MODEL_<ROLE> win over what is written here. The database is opened at the first
@@ -66,7 +66,7 @@ class App(Datasets):
         spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
-        redact: guardrails that see cases before they are kept in a dataset.
+        evaluation: how runs are evaluated: what redacts cases, and what scores which workflow.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -83,7 +83,7 @@ class App(Datasets):
         spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
         limits: Mapping[str, RateLimit] | None = None,
-        redact: Sequence[Guardrail] = (),
+        evaluation: Evaluation | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -97,7 +97,7 @@ class App(Datasets):
         self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
         self.limits = dict(limits or {})
-        self.redact = tuple(redact)
+        self.evaluation = evaluation or Evaluation()
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None

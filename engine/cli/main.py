@@ -21,6 +21,7 @@ from engine.cli import (
     db,
     enqueue,
     estimate,
+    evaluate,
     index,
     outcome,
     prices,
@@ -72,6 +73,7 @@ cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
 cli.add_typer(outcome.commands, name="outcome")
 cli.add_typer(dataset.commands, name="dataset")
+cli.add_typer(evaluate.commands, name="eval")
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)

@@ -39,7 +39,7 @@ def replay(
     Example: flowledger replay 01936f2a --set prompt.draft=@better.md
     """
     changes = Changes.of(settings or [])
-    loaded = _with_models(load_app(app, database), changes)
+    loaded = with_models(load_app(app, database), changes)
 
     async def work() -> Replayed:
         name = (await loaded.ledger.run(run)).workflow
@@ -62,7 +62,7 @@ def replay(
         raise typer.Exit(1)
 
 
-def _with_models(app: App, changes: Changes) -> App:
+def with_models(app: App, changes: Changes) -> App:
     """Give an app in which other models play some roles."""
     if not changes.models:
         return app
@@ -73,5 +73,7 @@ def _with_models(app: App, changes: Changes) -> App:
         keep_checkpoints=app.keep_checkpoints,
         spend_limits=app.spend_limits,
         limits=app.limits,
+        indexer=app.indexer,
+        evaluation=app.evaluation,
         clock=app.clock,
     )

@@ -11,6 +11,7 @@ from engine.errors import InputError
 from engine.eval_records import CaseRecord, DatasetRecord
 from engine.evals.alike import Alike
 from engine.evals.case import Case, case_of, texts_of
+from engine.evals.evaluation import Evaluation
 from engine.evals.outcomes import Outcomes
 from engine.evals.trial import trial_of
 from engine.store import datasets as stored
@@ -41,7 +42,7 @@ class Added:
 class Datasets(Outcomes):
     """The part of an app that keeps datasets."""
 
-    redact: Sequence[Guardrail] = ()
+    evaluation: Evaluation
 
     async def add_cases(self, dataset: str, cases: Iterable[Case], *, alike: float = ALIKE) -> Added:
         """Add cases to a dataset, after the guardrails that redact; what is nearly the same as another is left out.
@@ -60,7 +61,7 @@ class Datasets(Outcomes):
         refused: list[str] = []
         kept: list[Case] = []
         for case in cases:
-            redacted, why = await _redacted(case, self.redact)
+            redacted, why = await _redacted(case, self.evaluation.redact)
             kept += [redacted] if why is None else []
             refused += [why] if why is not None else []
         chosen: list[CaseRecord] = []

@@ -5,6 +5,7 @@ import pytest
 from engine.definition.guardrail import Action, Guardrail, Span, Verdict
 from engine.errors import InputError
 from engine.evals.case import Case, read_cases
+from engine.evals.evaluation import Evaluation
 from engine.nodes.call_tool import CallTool
 from tests.databases import SHARED
 from tests.flows import DOCUMENTS, QUESTION, app_for, ask, line, open_ticket, scripted
@@ -71,7 +72,7 @@ async def test_guardrails_of_the_app_see_cases_before_they_are_kept():
     async with app_for(
         line(("ticket", CallTool(tool=open_ticket, args={"question": "question"}, into="ticket")))
     ) as app:
-        app.redact = (Secrets(),)
+        app.evaluation = Evaluation(redact=[Secrets()])
         result = await app.run("line", {"question": "my word is hunter2"})
         made = await app.cases_from_runs([result.run_id], expect=["question"])
         added = await app.add_cases("kept", [*made, *cases("this is forbidden")])
