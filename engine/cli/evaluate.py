@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from engine.app import App
+from engine.cli.gate import gate
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
@@ -28,6 +29,7 @@ from engine.payloads import digest
 from engine.replays import Changes
 
 commands = typer.Typer(help="Experiments: workflows over datasets.", no_args_is_help=True)
+commands.command("gate")(gate)
 ExperimentArgument = Annotated[
     str, typer.Argument(help="The experiment's name, its id, or a beginning or end that fits one only.")
 ]

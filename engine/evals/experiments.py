@@ -11,7 +11,9 @@ from engine.errors import BudgetExceeded, EngineError, InputError
 from engine.eval_records import DatasetRecord, ExperimentRecord
 from engine.evals.case import Case
 from engine.evals.datasets import Datasets
+from engine.evals.gate import Gate, Policy, Side, decide
 from engine.evals.purse import Purse
+from engine.evals.sides import side_of
 from engine.evals.summary import MetricRow, summarise
 from engine.evals.work import UNFINISHED, Work
 from engine.replays import Changes
@@ -146,6 +148,21 @@ class Experiments(Datasets):
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
         _, cases = await self.cases_of(record)
         return summarise(scores, {case.case_id: case.cluster for case in cases if case.cluster is not None})
+
+    async def gate(self, baseline: str, candidate: str, policy: Policy | None = None) -> Gate:
+        """Say whether one experiment may take the place of another, from what is recorded; nothing is run.
+
+        Raises:
+            InputError: there is no such experiment.
+        """
+        sides = [await self._side(await self.experiment_named(name)) for name in (baseline, candidate)]
+        return decide(*sides, policy)
+
+    async def _side(self, record: ExperimentRecord) -> Side:
+        scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
+        rows = await self.ledger.read(partial(stored.runs_of, experiment_id=record.experiment_id))
+        _, cases = await self.cases_of(record)
+        return side_of(scores, rows, cases)
 
     async def _carry_out(self, record: ExperimentRecord, plan: Plan, *, runs_nothing: bool = False) -> Experimented:
         work = Work(

@@ -1,6 +1,7 @@
 """Workflows are tried on datasets and files from the command line, gone on with, and scored anew."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
 
@@ -56,3 +57,37 @@ def test_what_its_budget_leaves_undone_is_gone_on_with(flowledger, cases, tmp_pa
 def test_what_cannot_be_is_said_in_a_sentence(flowledger, cases, arguments, said):
     found = flowledger("eval", *arguments)
     assert (found.code, said in found.err, "Traceback" in found.err) == (2, True, False)
+
+
+@pytest.fixture
+def tried(flowledger, tmp_path):
+    """Give three experiments: one, the same again, and a worse one."""
+    lines = [{"input": {"question": f"What is <b>{number}</b>?"}, "must_pass": not number} for number in range(70)]
+    (tmp_path / "many.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    for name, workflow in (("before", "say"), ("same", "say"), ("worse", "tool-raises")):
+        flowledger("eval", "run", workflow, "many.jsonl", "--name", name)
+
+
+def test_the_gate_is_an_exit_code_and_reports_that_stand_alone(flowledger, tried, tmp_path):
+    files = [str(tmp_path / name) for name in ("gate.xml", "gate.md", "gate.html")]
+    written = ("--junit", files[0], "--markdown", files[1], "--html", files[2])
+    passed = flowledger("eval", "gate", "before", "same", "--usd-per-run", "1", "--p95", "60")
+    assert (passed.code, "PASS" in passed.out) == (0, True)
+    failed = flowledger("eval", "gate", "before", "worse", *written)
+    assert (failed.code, "surely down" in failed.out, "must pass and does not" in failed.out) == (1, True, True)
+    suite = ElementTree.parse(files[0]).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "2", "0")
+    assert "| succeeded | FAIL | 70 (0 better, 70 worse) | 1.000 | 0.000 |" in (tmp_path / "gate.md").read_text()
+    page = (tmp_path / "gate.html").read_text()
+    assert all(word in page for word in ("<svg", "FAIL", "succeeded"))
+    assert not any(word in page for word in ("http:", "https:", "<script", "src="))
+    plain = json.loads(flowledger("eval", "gate", "before", "same", "--metric", "other", "--json").out)
+    assert (plain["decision"], plain["metrics"][0]["low"]) == ("INCONCLUSIVE", None)
+    assert flowledger("eval", "gate", "before", "same", "--margin", "0.01").code == 4
+    for arguments, said in (
+        (["--margin", "2"], "--margin is between"),
+        (["--at-least", "good"], "write a metric and a share"),
+        (["--junit", "nowhere/gate.xml"], "cannot be written"),
+    ):
+        refused = flowledger("eval", "gate", "before", "same", *arguments)
+        assert (refused.code, said in refused.err) == (2, True)
