@@ -26,6 +26,10 @@ from engine.errors import (
     StoreError,
     ToolFailed,
 )
+from engine.evals.case import Case
+from engine.evals.evaluation import Evaluation
+from engine.evals.evaluators import Evaluator, Score
+from engine.evals.trial import Trial
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
 from engine.nodes.agent import Agent
@@ -83,6 +87,7 @@ __all__ = [
     "CallStarted",
     "CallTool",
     "Cascade",
+    "Case",
     "Chain",
     "Compute",
     "ConfigurationError",
@@ -92,6 +97,8 @@ __all__ = [
     "DefinitionError",
     "Difficulty",
     "EngineError",
+    "Evaluation",
+    "Evaluator",
     "Event",
     "Extractive",
     "ForEach",
@@ -126,6 +133,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Rung",
+    "Score",
     "Similar",
     "Span",
     "SpendLimit",
@@ -141,6 +149,7 @@ __all__ = [
     "TextReset",
     "ToolFailed",
     "ToolResults",
+    "Trial",
     "Turn",
     "Update",
     "Usage",

@@ -14,7 +14,7 @@ from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
 from engine.cli.render import console
 from engine.errors import InputError
 from engine.evals.gate import Decision, Gate, Policy
-from engine.evals.gate_report import to_html, to_json, to_junit, to_markdown
+from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_markdown
 
 _EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 4}
 _COLOURS = {Decision.PASS: "green", Decision.FAIL: "red", Decision.INCONCLUSIVE: "yellow"}
@@ -98,8 +98,8 @@ def _show(found: Gate) -> None:
     table = Table("metric", *numbers, "", box=None, pad_edge=False)
     for one in found.metrics:
         finds = "-" if one.detectable is None else f"{one.detectable:.3f}"
-        figures = (f"{one.cases:,}", f"{one.baseline:.3f}", f"{one.candidate:.3f}", f"{one.low:+.3f}")
-        table.add_row(escape(one.name), *figures, f"{one.adjusted:.4f}", finds, _coloured(one.decision))
+        figures = (f"{one.cases:,}", *map(figure, (one.baseline, one.candidate, one.low)), f"{one.adjusted:.4f}")
+        table.add_row(escape(one.name), *figures, finds, _coloured(one.decision))
     console.print(table)
     for one in found.metrics:
         if one.flaky:

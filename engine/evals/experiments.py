@@ -155,8 +155,8 @@ class Experiments(Datasets):
         Raises:
             InputError: there is no such experiment.
         """
-        sides = [await self._side(await self.experiment_named(name)) for name in (baseline, candidate)]
-        return decide(*sides, policy)
+        before, after = [await self.experiment_named(name) for name in (baseline, candidate)]
+        return decide(await self._side(before), await self._side(after), policy)
 
     async def _side(self, record: ExperimentRecord) -> Side:
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))

@@ -112,9 +112,9 @@ def _cells(one: MetricDecision) -> list[str]:
         one.name,
         str(one.decision),
         f"{one.cases:,} ({one.better:,} better, {one.worse:,} worse)",
-        _figure(one.baseline),
-        _figure(one.candidate),
-        f"{_figure(one.effect)} (at least {_figure(one.low)})",
+        figure(one.baseline),
+        figure(one.candidate),
+        f"{figure(one.effect)} (at least {figure(one.low)})",
         f"{one.p:.4f} ({one.adjusted:.4f})",
         "-" if one.detectable is None else f"{one.detectable:.3f}",
         one.reason,
@@ -126,7 +126,8 @@ def _changed(gate: Gate, at: int) -> str:
     return f"{one.name} per run: {one.baseline:.6g} to {one.candidate:.6g} over {one.cases:,} cases (p {one.p:.4f})"
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
+    """Show a figure; what is not known or has no bound is a dash."""
     return f"{value:.3f}" if math.isfinite(value) else "-"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from engine.definition.passage import Passage, Retrieved
 from engine.evals.case import Case
-from engine.records import CallRecord, RunRecord
+from engine.records import CallRecord, RunRecord, RunStatus
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL
 from engine.store.ledger import SqlLedger
 
@@ -52,6 +52,11 @@ class Trial:
     def expected(self, name: str) -> Any:
         """Give what the case expects under a name; None if it says nothing of it."""
         return (self.case.expect or {}).get(name)
+
+    @property
+    def ended_as_expected(self) -> bool:
+        """Whether the run ended as the case expects under `status`; if it says nothing, whether it succeeded."""
+        return str(self.run.status) == (self.expected("status") or RunStatus.SUCCEEDED)
 
     def recorded(self) -> dict[str, Any]:
         """Give what a case keeps of it."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from engine.definition.workflow import Workflow
+from engine.errors import ConfigurationError, EngineError
 from engine.eval_records import EXPERIMENT, JUDGE, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
 from engine.evals.evaluators import Evaluator
@@ -78,16 +79,25 @@ class Work:
             return result
 
     async def _score(self, evaluator: Evaluator, trial: Trial, number: int) -> ScoreRecord:
+        run_id = trial.run.run_id
+
         async def ask(workflow: str, given: Mapping[str, Any], key: str) -> RunResult:
             judge = self.judge_named(workflow)
-            run_id = digest([trial.run.run_id, judge.version, dict(given), key])[:32]
-            if await self._is_run(run_id):  # it was asked before, and costs nothing now
-                return await self.run(judge, given, run_id, JUDGE, trial.run.run_id)
-            return await self._run(judge, given, run_id, JUDGE, trial.run.run_id)
+            judge_id = digest([run_id, judge.version, dict(given), key])[:32]
+            if await self._is_run(judge_id):  # it was asked before, and costs nothing now
+                return await self.run(judge, given, judge_id, JUDGE, run_id)
+            return await self._run(judge, given, judge_id, JUDGE, run_id)
 
-        score = await evaluator.evaluate(trial, ask)
+        try:
+            score = await evaluator.evaluate(trial, ask)
+        except EngineError:
+            raise
+        except Exception as error:  # whatever code of others raises
+            raise ConfigurationError(
+                f"the evaluator {evaluator.name} raised {type(error).__name__} over the run {run_id}: {error}"
+            ) from error
         return ScoreRecord(
-            run_id=trial.run.run_id,
+            run_id=run_id,
             evaluator=evaluator.name,
             evaluator_version=evaluator.version,
             deterministic=evaluator.is_deterministic,

@@ -150,6 +150,8 @@ async def test_what_cannot_be_is_said_before_or_in_one_sentence():
             await app.experiment_named("nightly")
         with pytest.raises(ConfigurationError, match="from 0 to 1"):
             await app.experiment("says", "faq", plan=Plan(evaluators=["tests.unit.evals.worlds:too_good"]))
+        with pytest.raises(ConfigurationError, match="the evaluator breaks raised KeyError over the run"):
+            await app.experiment("says", "faq", plan=Plan(evaluators=["tests.unit.evals.worlds:breaks"]))
         missing = Judge(workflow="judges", given={"question": "outcome.answer"}, verdict="ready")
         with pytest.raises(ConfigurationError, match="names no part of a trial"):
             await app.experiment("says", "faq", plan=Plan(evaluators=[missing]))

@@ -38,34 +38,38 @@ class Answer(Evaluator):
         return trial.expected(self.expected or self.of)
 
 
-class Equals(Answer):
+class Compared(Answer):
+    """Looks at a field of which the case expects something."""
+
+    def applies(self, trial: Trial) -> bool:
+        """Say whether it does."""
+        return self.wanted(trial) is not None
+
+
+class Equals(Compared):
     """Whether the field is what is expected; of texts, by words only, where that is said."""
 
     by_words: bool = False
     """Whether case, punctuation, articles and spaces do not count."""
 
-    def score(self, trial: Trial) -> bool | None:
+    def score(self, trial: Trial) -> bool:
         """Compare."""
         wanted, said = self.wanted(trial), trial.output.get(self.of)
-        if wanted is None:
-            return None
         return words_of(str(said)) == words_of(str(wanted)) if self.by_words else canonical(said) == canonical(wanted)
 
 
-class WordF1(Answer):
+class WordF1(Compared):
     """How many words the field shares with what is expected, by the rules of SQuAD; the best of several answers."""
 
     def score(self, trial: Trial) -> float | None:
         """Count the words."""
         wanted = self.wanted(trial)
-        if wanted is None:
-            return None
         answers = cast("list[Any]", wanted) if isinstance(wanted, list) else [wanted]
         said = words_of(str(trial.output.get(self.of, "")))
         return max((_f1(said, words_of(str(answer))) for answer in answers), default=None)
 
 
-class Near(Answer):
+class Near(Compared):
     """Whether the last number in the field is the expected one, within a tolerance."""
 
     tolerance: float = Field(default=0.0, ge=0)
@@ -89,11 +93,13 @@ class Contains(Answer):
     never: tuple[str, ...] = ()
     """Texts that may not be there."""
 
+    def applies(self, trial: Trial) -> bool:
+        """Say whether there is something to look for."""
+        return bool(self.never) or self.wanted(trial) is not None
+
     def score(self, trial: Trial) -> Score:
         """Look for them."""
         wanted, said = self.wanted(trial), str(trial.output.get(self.of, "")).casefold()
-        if wanted is None and not self.never:
-            return Score(None)
         texts = cast("list[Any]", wanted) if isinstance(wanted, list) else [] if wanted is None else [wanted]
         missing = [str(text) for text in texts if str(text).casefold() not in said]
         there = [text for text in self.never if text.casefold() in said]

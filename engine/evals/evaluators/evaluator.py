@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import SerializeAsAny
 
-from engine.definition.by_path import Code, Component, path_of, source_of
+from engine.definition.by_path import Code, Component, by_path, path_of, source_of
 from engine.errors import ConfigurationError
 from engine.evals.trial import Trial
 from engine.records import RunStatus
@@ -79,6 +79,11 @@ class Evaluator(Component):
         """The functions that it calls."""
         return ()
 
+    def applies(self, trial: Trial) -> bool:
+        """Say whether it has anything to say of a trial, however that ended."""
+        del trial
+        return True
+
     def score(self, trial: Trial) -> "bool | float | Score | None":
         """Say what a trial is worth."""
         raise TypeError(f"{type(self).__name__} overrides neither score nor evaluate")
@@ -86,20 +91,24 @@ class Evaluator(Component):
     async def evaluate(self, trial: Trial, ask: Ask) -> Score:
         """Say what a trial is worth; `ask` runs workflows that judge."""
         del ask
-        if self.needs_success and trial.run.status is not RunStatus.SUCCEEDED:
-            return Score(0.0, explanation=f"the run {trial.run.status}")
+        if not self.applies(trial):
+            return Score(None)
+        if self.needs_success and (score := without_success(trial)) is not None:
+            return score
         return as_score(self.score(trial), self.name)
 
 
 class Succeeded(Evaluator):
-    """Whether the run came to its end."""
+    """Whether the run came to its end; or ended as the case expects under `status`, as in blocked."""
 
     needs_success = False
 
     def score(self, trial: Trial) -> Score:
         """Look at its status."""
-        succeeded = trial.run.status is RunStatus.SUCCEEDED
-        return Score(float(succeeded), explanation=None if succeeded else trial.run.error_message)
+        fits = trial.ended_as_expected
+        return Score(
+            float(fits), explanation=None if fits else trial.run.error_message or f"the run {trial.run.status}"
+        )
 
 
 class FunctionEvaluator(Evaluator):
@@ -133,12 +142,19 @@ class FunctionEvaluator(Evaluator):
     async def evaluate(self, trial: Trial, ask: Ask) -> Score:
         """Call the function."""
         del ask
-        if trial.run.status is not RunStatus.SUCCEEDED:
-            return Score(0.0, explanation=f"the run {trial.run.status}")
+        if (score := without_success(trial)) is not None:
+            return score
         function = self.function.load()
         if inspect.iscoroutinefunction(function):
             return as_score(await function(trial), self.name)
         return as_score(await asyncio.to_thread(function, trial), self.name)
+
+
+def without_success(trial: Trial) -> Score | None:
+    """Score a run that did not succeed, unseen: 0, or none if the case expects that end; None for one that did."""
+    if trial.run.status is RunStatus.SUCCEEDED:
+        return None
+    return Score(None if trial.ended_as_expected else 0.0, explanation=f"the run {trial.run.status}")
 
 
 def as_score(said: Any, name: str) -> Score:
@@ -160,13 +176,14 @@ def _number(said: Any, name: str) -> float:
 
 
 def evaluator_of(given: Any) -> Evaluator:
-    """Make an evaluator of a function, of a class that needs no arguments, or of one that is one.
+    """Make an evaluator of a function, of a class that needs no arguments, or of one that is one; a path names either.
 
     Raises:
-        DefinitionError: the function cannot be imported by a path.
+        DefinitionError: the function cannot be imported by a path, or the class needs arguments.
     """
-    if isinstance(given, Evaluator):
-        return given
-    if isinstance(given, type) and issubclass(given, Evaluator):
-        return given()
-    return FunctionEvaluator(function=given if isinstance(given, str) else path_of(given))
+    found = by_path(given) if isinstance(given, str) else given
+    if isinstance(found, Evaluator):
+        return found
+    if isinstance(found, type) and issubclass(found, Evaluator):
+        return found()
+    return FunctionEvaluator(function=given if isinstance(given, str) else path_of(found))

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 from pydantic import Field
 
 from engine.errors import ConfigurationError
-from engine.evals.evaluators.evaluator import Ask, Evaluator, Score, as_score
+from engine.evals.evaluators.evaluator import Ask, Evaluator, Score, as_score, without_success
 from engine.evals.trial import Trial
 from engine.records import RunStatus
 from engine.runtime.result import RunResult
@@ -39,8 +39,8 @@ class Judge(Evaluator):
 
     async def evaluate(self, trial: Trial, ask: Ask) -> Score:
         """Ask."""
-        if trial.run.status is not RunStatus.SUCCEEDED:
-            return Score(0.0, explanation=f"the run {trial.run.status}")
+        if (score := without_success(trial)) is not None:
+            return score
         given = given_by(trial, self.given)
         results = [await ask(self.workflow, given, f"{self.version}:{vote}") for vote in range(self.votes)]
         said = [_said(result, self.verdict) for result in results if result.status is RunStatus.SUCCEEDED]
@@ -79,8 +79,8 @@ class Preferred(Evaluator):
 
     async def evaluate(self, trial: Trial, ask: Ask) -> Score:
         """Ask in both orders."""
-        if trial.run.status is not RunStatus.SUCCEEDED:
-            return Score(0.0, explanation=f"the run {trial.run.status}")
+        if (score := without_success(trial)) is not None:
+            return score
         texts = given_by(trial, {"ours": self.of, "theirs": self.against})
         if texts["theirs"] is None:
             return Score(None)

@@ -158,7 +158,7 @@ def _is_as(use: ToolUse, wanted: Mapping[str, Any]) -> bool:
     return all(_allows(allowed, use.arguments, name) for name, allowed in arguments.items())
 
 
-def _allows(allowed: Any, given: Mapping[str, Any], name: str) -> bool:
+def _allows(allowed: object, given: Mapping[str, Any], name: str) -> bool:
     values: Sequence[Any] = cast("list[Any]", allowed) if isinstance(allowed, list) else [allowed]
     if name not in given:
         return any(value in (None, "") for value in values)

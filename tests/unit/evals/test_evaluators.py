@@ -79,6 +79,7 @@ QUOTE = {"answer": 'It says "refunds take five days" there.'}
         (Equals(of="answer", expected="gold"), trial({"answer": 2}, {"gold": 2}), 1),
         (Equals(of="answer"), trial({"answer": 2}), None),
         (Equals(of="answer"), trial({"answer": 2}, {"answer": 2}, status=RunStatus.FAILED), 0),
+        (Equals(of="answer"), trial(status=RunStatus.FAILED), None),
         (WordF1(of="answer"), trial({"answer": "the red house"}, {"answer": ["blue", "red car"]}), 0.5),
         (Near(of="answer"), trial({"answer": "so it is $1,024.50"}, {"answer": 1024.5}), 1),
         (Near(of="answer", tolerance=1), trial({"answer": 7}, {"answer": "#### 9"}), 0),
@@ -130,6 +131,9 @@ QUOTE = {"answer": 'It says "refunds take five days" there.'}
         (Duration(most_seconds=1), trial(duration_ns=2 * 10**9), 0),
         (Tokens(most=10), trial(usage_input_tokens=6, usage_output_tokens=5), 0),
         (Succeeded(), trial(status=RunStatus.BLOCKED), 0),
+        (Succeeded(), trial(expect={"status": "blocked"}, status=RunStatus.BLOCKED), 1),
+        (Succeeded(), trial(expect={"status": "blocked"}), 0),
+        (Length(of="answer", most=3), trial(expect={"status": "blocked"}, status=RunStatus.BLOCKED), None),
     ],
     ids=lambda value: type(value).__name__ if hasattr(value, "version") else None,
 )
@@ -144,6 +148,10 @@ async def test_one_of_your_own_is_a_function():
     for name, said in (("too_good", "from 0 to 1"), ("a_word", "a bool, a number")):
         with pytest.raises(ConfigurationError, match=said):
             await worth(evaluator_of(f"tests.unit.evals.worlds:{name}"), trial({"answer": "so"}))
+    assert evaluator_of("engine.evals.evaluators:Ndcg").name == "ndcg-10"
+    assert evaluator_of("tests.unit.evals.worlds:NEAR").name == "near-answer"
+    with pytest.raises(DefinitionError, match="of: field required"):
+        evaluator_of("engine.evals.evaluators:Equals")
     with pytest.raises(DefinitionError, match="a lambda"):
         evaluator_of(lambda _: True)
 

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from engine.evals.evaluators import Near
 from engine.evals.trial import Trial
+
+NEAR = Near(of="answer")
 
 
 def seats_of(trial: Trial) -> dict[str, int]:
@@ -26,6 +29,11 @@ async def half(trial: Trial) -> float:
 def too_good(trial: Trial) -> float:
     """Say what no score is."""
     return 2.0
+
+
+def breaks(trial: Trial) -> bool:
+    """Raise."""
+    raise KeyError("colour")
 
 
 def a_word(trial: Trial) -> Any:
