@@ -11,8 +11,9 @@ from rich.table import Column, Table
 
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
-from engine.cli.render import console
+from engine.cli.render import console, errors
 from engine.errors import InputError
+from engine.eval_records import ExperimentRecord
 from engine.evals.gate import Decision, Gate, Policy
 from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_markdown
 
@@ -63,7 +64,15 @@ def gate(
         usd_per_run=usd_per_run,
     )
     loaded = load_app(app, database)
-    found = asyncio.run(within(loaded, lambda: loaded.gate(baseline, candidate, policy)))
+
+    async def work() -> tuple[Gate, list[ExperimentRecord]]:
+        records = [await loaded.experiment_named(name) for name in (baseline, candidate)]
+        return await loaded.gate(*(one.experiment_id for one in records), policy=policy), records
+
+    found, records = asyncio.run(within(loaded, work))
+    for one in records:
+        if one.ended_at is None:
+            errors.print(f"the experiment {one.experiment_id} is unfinished: cases that it left out do not count")
     title = f"{baseline} to {candidate}"
     for file, write in ((junit, to_junit), (markdown, to_markdown), (html, to_html)):
         if file is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any
 
 from engine.definition.workflow import Workflow
@@ -54,8 +55,7 @@ class Work:
         Raises:
             BudgetExceeded: what is left does not suffice.
         """
-        run_id = digest([self.record.experiment_id, case.case_id, number])[:32]
-        is_run = await self._is_run(run_id)
+        run_id, is_run = await self._place(self.record.experiment_id, case.case_id, number)
         if not is_run and self.runs_nothing:
             return False
         if not is_run:
@@ -65,9 +65,19 @@ class Work:
         await self.ledger.change(partial(stored.write_scores, rows=rows))
         return True
 
-    async def _is_run(self, run_id: str) -> bool:
-        known = next(iter(await self.ledger.known([run_id])), None)
-        return known is not None and known.status not in UNFINISHED
+    async def _place(self, *told: Any) -> tuple[str, bool]:
+        """Give the id of the run that stands for what is told, and whether that has come to an end.
+
+        One that was cut before its input was accepted cannot be gone on with: another stands for it.
+        """
+        for number in count():
+            run_id = digest([*told, number])[:32]
+            known = next(iter(await self.ledger.known([run_id])), None)
+            if known is None or known.status not in UNFINISHED:
+                return run_id, known is not None
+            if known.input_payload is not None:
+                return run_id, False
+        raise AssertionError("numbers do not end")
 
     async def _run(
         self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
@@ -83,8 +93,8 @@ class Work:
 
         async def ask(workflow: str, given: Mapping[str, Any], key: str) -> RunResult:
             judge = self.judge_named(workflow)
-            judge_id = digest([run_id, judge.version, dict(given), key])[:32]
-            if await self._is_run(judge_id):  # it was asked before, and costs nothing now
+            judge_id, is_run = await self._place(run_id, judge.version, dict(given), key)
+            if is_run:  # it was asked before, and costs nothing now
                 return await self.run(judge, given, judge_id, JUDGE, run_id)
             return await self._run(judge, given, judge_id, JUDGE, run_id)
 

@@ -1,5 +1,6 @@
 """Experiments run each trial once, under a budget, go on where they stopped, and are scored anew for nothing."""
 
+import asyncio
 from decimal import Decimal
 
 import pytest
@@ -93,6 +94,22 @@ async def test_an_experiment_stops_before_it_could_pass_its_budget_and_goes_on_w
         await app.add_cases("faq", FAQ)
         with pytest.raises(InputError, match="has no budget in USD"):
             await app.experiment("says", "faq", plan=limit)
+
+
+async def test_an_experiment_that_was_interrupted_goes_on_where_it_stopped():
+    async with tried(says()) as app:
+        await app.add_cases("faq", FAQ)
+        work: list[asyncio.Task[object]] = []
+        stops = Plan(concurrency=1, on_progress=lambda done, total: work[0].cancel())
+        work.append(asyncio.create_task(app.experiment("says", "faq", trials=2, plan=stops)))
+        with pytest.raises(asyncio.CancelledError):
+            await work[0]
+        (record,) = await app.experiments()
+        assert record.ended_at is None
+        assert len([run for run in await app.ledger.runs() if run.status == "succeeded"]) < 6
+        rest = await app.go_on_with(record.experiment_id)
+        assert (rest.done, rest.record.ended_at is not None) == (6, True)
+        assert len([run for run in await app.ledger.runs() if run.status == "succeeded"]) == 6
 
 
 async def test_a_changed_workflow_is_tried_with_its_changes_and_gone_on_with_by_them_only():
