@@ -22,6 +22,7 @@ from engine.cli import (
     enqueue,
     estimate,
     evaluate,
+    health,
     index,
     outcome,
     prices,
@@ -74,6 +75,7 @@ cli.command("estimate")(estimate.estimate)
 cli.add_typer(outcome.commands, name="outcome")
 cli.add_typer(dataset.commands, name="dataset")
 cli.add_typer(evaluate.commands, name="eval")
+cli.command("health")(health.health)
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)

@@ -1,7 +1,7 @@
 """Evaluators of the way a run took: which tools it called, with what, how often, and where the world then stood."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal, cast
 
 from pydantic import Field, SerializeAsAny
@@ -158,11 +158,15 @@ def _is_as(use: ToolUse, wanted: Mapping[str, Any]) -> bool:
     return all(_allows(allowed, use.arguments, name) for name, allowed in arguments.items())
 
 
-def _allows(allowed: object, given: Mapping[str, Any], name: str) -> bool:
-    values: Sequence[Any] = cast("list[Any]", allowed) if isinstance(allowed, list) else [allowed]
+def _allows(allowed: Any, given: Mapping[str, Any], name: str) -> bool:
+    values = [*_listed(allowed), allowed]
     if name not in given:
         return any(value in (None, "") for value in values)
-    return any(_same(given[name], value) for value in [*values, allowed])
+    return any(_same(given[name], value) for value in values)
+
+
+def _listed(allowed: object) -> list[Any]:
+    return cast("list[Any]", allowed) if isinstance(allowed, list) else []
 
 
 def _same(one: Any, other: Any) -> bool:
