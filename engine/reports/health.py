@@ -142,7 +142,7 @@ def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], sin
     statuses = connection.execute(select(runs.c.status, func.count()).where(in_time).group_by(runs.c.status)).all()
     said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).where(verdicts.c.created_at >= since)
     told = connection.execute(said.group_by(verdicts.c.guardrail, verdicts.c.action)).all()
-    visited, cached, taken_over = connection.execute(_steps(since)).one()
+    step = connection.execute(_steps(since)).mappings().one()
     is_left = breakers.c.state != "closed"
     first_due = connection.scalar(select(func.min(queue_entries.c.available_at)))
     return Health(
@@ -152,19 +152,20 @@ def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], sin
         hours=(now - since).total_seconds() / 3600,
         runs={str(status): int(many) for status, many in statuses},
         guardrails={f"{guardrail} {action}": int(many) for guardrail, action, many in told},
-        fallbacks=int(taken_over or 0),
-        cached_steps=int(cached or 0) / int(visited) if visited else None,
+        fallbacks=int(step["taken_over"] or 0),
+        cached_steps=int(step["cached"] or 0) / int(step["visited"]) if step["visited"] else None,
         open_breakers=list(connection.scalars(select(breakers.c.target).where(is_left).order_by(breakers.c.target))),
         queue_lag=None if first_due is None or first_due > now else (now - first_due).total_seconds(),
     )
 
 
 def _steps(since: datetime) -> Select[Any]:
-    return select(
-        func.count(),
-        func.sum(case((steps.c.cached.is_(True), 1), else_=0)),
-        func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)),
-    ).where(steps.c.started_at >= since)
+    counts: list[ColumnElement[Any]] = [
+        func.count().label("visited"),
+        func.sum(case((steps.c.cached.is_(True), 1), else_=0)).label("cached"),
+        func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)).label("taken_over"),
+    ]
+    return select(*counts).where(steps.c.started_at >= since)
 
 
 def _row(dimensions: dict[str, Any], those: Sequence[Any]) -> HealthRow:
