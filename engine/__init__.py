@@ -26,6 +26,10 @@ from engine.errors import (
     StoreError,
     ToolFailed,
 )
+from engine.evals.case import Case
+from engine.evals.evaluation import Evaluation
+from engine.evals.evaluators import Evaluator, Score
+from engine.evals.trial import Trial
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
 from engine.nodes.agent import Agent
@@ -84,6 +88,7 @@ __all__ = [
     "CallStarted",
     "CallTool",
     "Cascade",
+    "Case",
     "Chain",
     "Compute",
     "ConfigurationError",
@@ -93,6 +98,8 @@ __all__ = [
     "DefinitionError",
     "Difficulty",
     "EngineError",
+    "Evaluation",
+    "Evaluator",
     "Event",
     "Extractive",
     "ForEach",
@@ -128,6 +135,7 @@ __all__ = [
     "RunStatus",
     "Rung",
     "Schedule",
+    "Score",
     "Similar",
     "Span",
     "SpendLimit",
@@ -143,6 +151,7 @@ __all__ = [
     "TextReset",
     "ToolFailed",
     "ToolResults",
+    "Trial",
     "Turn",
     "Update",
     "Usage",

@@ -10,9 +10,9 @@ from engine.batches import Batches
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
+from engine.evals.experiments import Experiments
 from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
-from engine.replay.tapes import Tapes
 from engine.runtime.as_graph import as_graph
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
 from engine.runtime.events import Event, Listener
@@ -29,8 +29,8 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Tapes, Schedules, Batches):
-    """Runs, queues, resumes and replays the workflows of a deployment; its arguments are those of `Deployment`.
+class App(Experiments, Schedules, Batches):
+    """Runs, queues, resumes, replays and evaluates the workflows of a deployment, with the arguments of `Deployment`.
 
     The database is opened at the first run; close the app, or use it as `async with App(...) as app`.
     """

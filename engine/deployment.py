@@ -51,6 +51,7 @@ class Deployment:
         indexer: builds collections of documents for `flowledger index`.
         dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
+        evaluation: an Evaluation: what redacts cases and tapes, and what scores which workflow.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -68,6 +69,7 @@ class Deployment:
         indexer: Indexer | None = None,
         dispatcher: Dispatcher | str | None = None,
         limits: Mapping[str, RateLimit] | None = None,
+        evaluation: Any = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -82,6 +84,7 @@ class Deployment:
         self.indexer = indexer
         self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
         self.limits = dict(limits or {})
+        self.evaluation = evaluation
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None

@@ -18,11 +18,13 @@ from rich.table import Column, Table
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, UntilOption, parse_since
+from engine.cli.per_outcome import show_per_outcome
 from engine.cli.render import console, money
 from engine.errors import InputError
 from engine.reports.bars import as_svg
 from engine.reports.cost import CostRow, cost_by
 from engine.reports.dimensions import DIMENSIONS, WASTED
+from engine.reports.per_outcome import GROUPS, OutcomeRow, cost_per_outcome
 from engine.reports.routes import Savings, savings
 from engine.store.cost_versions import version_named
 from engine.usage import to_usd
@@ -39,8 +41,12 @@ class _Found:
 
 def cost(
     by: Annotated[
-        str, typer.Option("--by", help=f"Dimensions with commas: {', '.join(DIMENSIONS)}.")
-    ] = "workflow,model",
+        str | None,
+        typer.Option("--by", help=f"Dimensions with commas: {', '.join(DIMENSIONS)} [default: workflow,model]."),
+    ] = None,
+    per_outcome: Annotated[
+        bool, typer.Option("--per-outcome", help=f"Cost of each success instead, by {', '.join(GROUPS)}.")
+    ] = False,
     since: SinceOption = None,
     until: UntilOption = None,
     cost_version: Annotated[
@@ -56,14 +62,22 @@ def cost(
     app: AppOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Add up calls, tokens and cost.
+    """Add up calls, tokens and cost; or say what a successful outcome costs.
 
     Example: flowledger cost --by tenant,model --since 30d
     """
     if as_json + as_csv + plot > 1:
         raise InputError("--json, --csv and --plot are three ways to print the same: choose one")
-    dimensions = [name.strip() for name in by.split(",") if name.strip()]
-    found = asyncio.run(_read(load_app(app, database), dimensions, since, until, cost_version))
+    named = by if by is not None else "workflow" if per_outcome else "workflow,model"
+    dimensions = [name.strip() for name in named.split(",") if name.strip()]
+    asked = _Asked(dimensions, since, until, cost_version)
+    loaded = load_app(app, database)
+    if per_outcome:
+        if plot or svg is not None:
+            raise InputError("--per-outcome has no bars: leave --plot and --svg out")
+        _print_per_outcome(asyncio.run(_read_per_outcome(loaded, asked)), dimensions, as_json=as_json, as_csv=as_csv)
+        return
+    found = asyncio.run(_read(loaded, asked))
     if svg is not None:
         _write(svg, f"Cost by {', '.join(dimensions)} in USD", found.rows)
     rows = [row.to_json() for row in found.rows]
@@ -77,14 +91,46 @@ def cost(
         _show_savings(found.saved)
 
 
-async def _read(app: App, dimensions: list[str], since: str | None, until: str | None, version: str) -> _Found:
-    async with app:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked of the ledger, as it was typed."""
+
+    by: list[str]
+    since: str | None
+    until: str | None
+    cost_version: str
+
+    async def bounds(self, app: App) -> dict[str, Any]:
+        """Give what every report takes."""
         now = app.clock.now()
-        after, before = parse_since(since, now), parse_since(until, now, "--until")
-        number = await version_named(app.ledger, version)
-        rows = await cost_by(app.ledger, dimensions, since=after, until=before, cost_version=number)
-        uses = await cost_by(app.ledger, ["use"], since=after, until=before, cost_version=number)
-        return _Found(rows, uses, await savings(app.ledger, since=after, until=before))
+        return {
+            "since": parse_since(self.since, now),
+            "until": parse_since(self.until, now, "--until"),
+            "cost_version": await version_named(app.ledger, self.cost_version),
+        }
+
+
+async def _read(app: App, asked: _Asked) -> _Found:
+    async with app:
+        bounds = await asked.bounds(app)
+        rows = await cost_by(app.ledger, asked.by, **bounds)
+        uses = await cost_by(app.ledger, ["use"], **bounds)
+        return _Found(rows, uses, await savings(app.ledger, since=bounds["since"], until=bounds["until"]))
+
+
+async def _read_per_outcome(app: App, asked: _Asked) -> list[OutcomeRow]:
+    async with app:
+        return await cost_per_outcome(app.ledger, asked.by, **await asked.bounds(app))
+
+
+def _print_per_outcome(rows: list[OutcomeRow], by: list[str], *, as_json: bool, as_csv: bool) -> None:
+    plain = [row.to_json() for row in rows]
+    if as_json:
+        typer.echo(json.dumps(plain))
+    elif as_csv:
+        _print_csv(plain, [*by, *OutcomeRow.names])
+    else:
+        show_per_outcome(by, rows)
 
 
 def _print_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> None:

@@ -18,11 +18,15 @@ from engine.cli import (
     chaos,
     check,
     cost,
+    dataset,
     db,
     enqueue,
     estimate,
+    evaluate,
     events,
+    health,
     index,
+    outcome,
     prices,
     queue,
     recover,
@@ -84,6 +88,10 @@ cli.command("check")(check.check)
 cli.command("cost")(cost.cost)
 cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
+cli.add_typer(outcome.commands, name="outcome")
+cli.add_typer(dataset.commands, name="dataset")
+cli.add_typer(evaluate.commands, name="eval")
+cli.command("health")(health.health)
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)

@@ -97,6 +97,7 @@ def show(
             "calls": [asdict(call) for call in found.calls],
             "verdicts": [asdict(verdict) for verdict in found.verdicts],
             "questions": questions,
+            "outcomes": [asdict(outcome) for outcome in found.outcomes],
             "left_out": found.left_out,
             "payloads": texts,
         }

@@ -28,7 +28,7 @@ def export(
     redact: Annotated[
         list[str] | None,
         typer.Option(
-            help="A guardrail by its path whose masks are carried out, as in guardrails:Pii; several may be given."
+            help="A guardrail by its path whose masks are carried out, as in guardrails:Pii; several may be given; else those of the app."
         ),
     ] = None,
     app: AppOption = None,
@@ -39,7 +39,8 @@ def export(
     Example: flowledger tape export 01936f2a --redact guardrails:Pii --to tapes/refund.tape.json
     """
     loaded = load_app(app, database)
-    guardrails = [_guardrail(path) for path in redact or ()]
+    of_app: Sequence[Guardrail] = loaded.evaluation.redact if loaded.evaluation else ()
+    guardrails = [_guardrail(path) for path in redact or ()] or of_app
     tape = asyncio.run(within(loaded, lambda: loaded.export_tape(run, guardrails)))
     text = json.dumps(tape.to_json(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     if to is None:

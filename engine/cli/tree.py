@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.tree import Tree
 
 from engine.cli.render import money, shown_status, took
-from engine.records import CallRecord, QuestionRecord, RunRecord, StepRecord, VerdictRecord
+from engine.records import CallRecord, OutcomeRecord, QuestionRecord, RunRecord, StepRecord, VerdictRecord
 from engine.runtime.history import MODEL_CALL
 from engine.store.ledger import SqlLedger
 from engine.usage import to_usd
@@ -28,6 +28,7 @@ class Recorded:
     calls: Sequence[CallRecord]
     verdicts: Sequence[VerdictRecord]
     questions: Sequence[QuestionRecord]
+    outcomes: Sequence[OutcomeRecord]
     left_out: Mapping[str, Mapping[str, Any]]
 
     @classmethod
@@ -45,6 +46,7 @@ class Recorded:
             calls=calls,
             verdicts=await ledger.verdicts(record.run_id),
             questions=await ledger.questions(record.run_id),
+            outcomes=await ledger.outcomes(record.run_id),
             left_out=await ledger.left_out([call for call in calls if call.operation_name == MODEL_CALL]),
         )
 
@@ -75,6 +77,8 @@ def run_tree(recorded: Recorded, payloads: Mapping[str, str]) -> Tree:
         place(verdict.step_id, verdict.created_at).add(_verdict(verdict))
     for question in recorded.questions:
         place(question.step_id, question.asked_at).add(_question(question))
+    for outcome in recorded.outcomes:
+        tree.add(_outcome(outcome))
     for step in recorded.steps if payloads else ():
         _draw_payloads(place(step.step_id, step.started_at), step, payloads)
     return tree
@@ -122,6 +126,12 @@ def _verdict(verdict: VerdictRecord) -> str:
     where = f"{verdict.stage} {verdict.path}".strip()
     said = f"guardrail {verdict.guardrail} at {where}: {verdict.action}"
     return f"[yellow]{escape(said)}[/yellow]  {escape(verdict.reason)}"
+
+
+def _outcome(outcome: OutcomeRecord) -> str:
+    came = "[green]success[/green]" if outcome.success else "[red]failure[/red]"
+    worth = "" if outcome.value is None else f"  worth {outcome.value:g}"
+    return f"{escape(outcome.name)}: {came}{worth}  by {escape(outcome.source)}  {escape(outcome.note or '')}".rstrip()
 
 
 def _question(question: QuestionRecord) -> str:

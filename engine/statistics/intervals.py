@@ -146,6 +146,24 @@ def quantile(ordered: Sequence[float], share: float) -> float:
     return low if low == high or place == at else low + (place - at) * (high - low)
 
 
+def quantile_interval(ordered: Sequence[float], share: float, confidence: float = 0.95) -> Interval:
+    """Say where a quantile lies, by the numbers of a sample between which it is; infinite where too few are beyond."""
+    outside, below = (1 - confidence) / 2, 0.0
+    low, high = -1, len(ordered)
+    for many in range(len(ordered) + 1):  # the chance that so many of the sample are below the quantile
+        below += _binomial(many, len(ordered), share)
+        low = many if below <= outside else low
+        if below >= 1 - outside:
+            high = many
+            break
+    return Interval(ordered[low] if low >= 0 else -math.inf, ordered[high] if high < len(ordered) else math.inf)
+
+
+def _binomial(successes: int, trials: int, chance: float) -> float:
+    ways = math.lgamma(trials + 1) - math.lgamma(successes + 1) - math.lgamma(trials - successes + 1)
+    return math.exp(ways + successes * math.log(chance) + (trials - successes) * math.log1p(-chance))
+
+
 def ratio_interval(pairs: Sequence[tuple[float, float]], confidence: float = 0.95) -> Interval:
     """Say where the quotient of two sums may lie, as of costs and successes, a pair a unit.
 

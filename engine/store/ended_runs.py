@@ -18,6 +18,7 @@ OF_RUN = (
     tables.events,
     tables.verdicts,
     tables.outcomes,
+    tables.scores,
     tables.runs,
 )
 """The tables of the ledger that hold rows of a run."""

@@ -13,6 +13,7 @@ from engine.ports import Dispatcher
 from engine.records import (
     CallRecord,
     EventRecord,
+    OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
     RunRecord,
@@ -127,6 +128,11 @@ class SqlLedger(RunLedger):
         """Give what guardrails said in a run, in order."""
         table = tables.verdicts
         return await self._all(VerdictRecord, select(table).where(table.c.run_id == run_id).order_by(table.c.id))
+
+    async def outcomes(self, run_id: str) -> list[OutcomeRecord]:
+        """Give what was said of what became of a run, in order."""
+        table = tables.outcomes
+        return await self._all(OutcomeRecord, select(table).where(table.c.run_id == run_id).order_by(table.c.id))
 
     async def questions(self, run_id: str) -> list[QuestionRecord]:
         """Give what a run has asked people, in order."""

@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.control_records import BatchRecord, ControlEventRecord, ScheduleRecord
+from engine.eval_records import CaseRecord, DatasetRecord, ExperimentRecord, ScoreRecord
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
 from engine.queue_records import LaneRecord, QueueEntryRecord, QueueLimitRecord, QueueRecord
 from engine.records import (
@@ -177,6 +178,12 @@ calibrations = _table(
 releases = _table("releases", ReleaseRecord, ("name",))
 replay_batches = _table("replay_batches", ReplayBatchRecord, key=("batch_id",))
 batch_replays = _table("batch_replays", BatchReplayRecord, key=("batch_id", "run_id"))
+datasets = _table("datasets", DatasetRecord, key=("name", "version"))
+cases = _table("cases", CaseRecord, ("dataset", "position"), key=("dataset", "case_id"))
+experiments = _table("experiments", ExperimentRecord, key=("experiment_id",))
+scores = _table(
+    "scores", ScoreRecord, ("experiment_id",), key=("run_id", "evaluator", "evaluator_version"), clustered=True
+)
 
 spend_windows = Table(
     "spend_windows",

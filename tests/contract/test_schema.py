@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from engine import price_records, records
+from engine import eval_records, price_records, records
 from engine.errors import StoreError
 from engine.store import schema, tables
 from engine.store.database import Database
@@ -38,6 +38,10 @@ def test_a_column_stands_for_each_field_of_a_record():
         "cost_versions": price_records.CostVersionRecord,
         "call_costs": price_records.CallCostRecord,
         "calibrations": price_records.CalibrationRecord,
+        "datasets": eval_records.DatasetRecord,
+        "cases": eval_records.CaseRecord,
+        "experiments": eval_records.ExperimentRecord,
+        "scores": eval_records.ScoreRecord,
     }.items():
         columns = {column.name for column in tables.metadata.tables[name].columns} - {"id"}
         assert columns == {field.name for field in fields(record)}

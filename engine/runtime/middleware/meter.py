@@ -4,6 +4,7 @@ import asyncio
 
 from engine.crash_points import reach
 from engine.errors import BudgetExceeded, CallError
+from engine.eval_records import JUDGE
 from engine.records import CallRecord
 from engine.runtime.answer import Answer
 from engine.runtime.history import MODEL_CALL
@@ -94,11 +95,17 @@ def _begin(call: Call) -> CallRecord:
         step_started_at=step.began_at,
         diverged_from=call.diverged_from,
         seq=call.run.next_seq(),
-        purpose=call.details.get("purpose") or ("reask" if step.feedback else step.node.purpose),
+        purpose=call.details.get("purpose") or _purpose(call),
         waited_ns=call.waited_ns or None,
     )
     call.target.describe(call, row)
     return row
+
+
+def _purpose(call: Call) -> str:
+    if call.step.feedback:
+        return "reask"
+    return "evaluation" if call.run.record.origin == JUDGE else call.step.node.purpose
 
 
 def _succeed(call: Call, row: CallRecord, answer: Answer) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from engine.statistics.distributions import t_cdf, t_quantile
-from engine.statistics.intervals import bca_of, clustered_mean, quantile, wilson
+from engine.statistics.intervals import bca_of, clustered_mean, quantile, quantile_interval, wilson
 from engine.statistics.significance import detectable, mcnemar, sign_flips, wilcoxon
 
 few = settings(max_examples=30, deadline=None)
@@ -122,6 +122,17 @@ def test_the_clustered_error_is_that_of_the_means_of_clusters_of_one_size(triple
 @given(st.lists(st.floats(-9, 9), min_size=1, max_size=30), st.floats(0, 1))
 def test_quantiles_of_samples(values, share):
     assert close(quantile(sorted(values), share), float(np.quantile(values, share)))
+
+
+@few
+@given(st.integers(1, 300), st.sampled_from([0.5, 0.95, 0.99]))
+def test_quantiles_lie_between_order_statistics(many, share):
+    found = quantile_interval(range(many), share)
+    low, high = stats.binom.ppf([0.025, 0.975], many, share)
+    reaches = stats.binom.cdf(low, many, share) <= 0.025
+    assert found.low in (low - (not reaches), -math.inf)
+    assert (found.low == -math.inf) == (low - (not reaches) < 0)
+    assert found.high == (high if high < many else math.inf)
 
 
 def test_what_can_be_detected_is_what_the_test_finds_with_that_power():

@@ -1,0 +1,124 @@
+"""flowledger eval gate: whether a candidate may take the place of a baseline, as an exit code and as reports."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Column, Table
+
+from engine.cli.loading import load_app
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.render import console, errors
+from engine.errors import InputError
+from engine.eval_records import ExperimentRecord
+from engine.evals.gate import Decision, Gate, Policy
+from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_markdown
+
+_EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 4}
+_COLOURS = {Decision.PASS: "green", Decision.FAIL: "red", Decision.INCONCLUSIVE: "yellow"}
+
+
+def gate(
+    baseline: Annotated[str, typer.Argument(help="The experiment as it was: its name or id.")],
+    candidate: Annotated[str, typer.Argument(help="The experiment as it would be.")],
+    metric: Annotated[
+        list[str] | None,
+        typer.Option("--metric", help="A metric that is gated, else all; may be given more than once."),
+    ] = None,
+    margin: Annotated[float, typer.Option("--margin", help="How much a mean may drop, from 0 to 1.")] = 0.05,
+    level: Annotated[
+        float, typer.Option("--level", help="How likely a false FAIL is at the most, and how unsure a PASS may be.")
+    ] = 0.05,
+    at_least: Annotated[
+        list[str] | None,
+        typer.Option("--at-least", help="The least mean of a metric, as in no-leak=1; may be given more than once."),
+    ] = None,
+    p95: Annotated[
+        float | None, typer.Option("--p95", help="How many seconds 95 % of runs may take at the most.")
+    ] = None,
+    usd_per_run: Annotated[
+        float | None, typer.Option("--usd-per-run", help="What a run may cost on average, in USD.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write one HTML file that stands alone.")] = None,
+    app: AppOption = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say PASS (exit code 0), FAIL (1) or INCONCLUSIVE (4) from two recorded experiments; nothing is run.
+
+    Example: flowledger eval gate before after --metric equals-verdict --junit gate.xml
+    """
+    if not 0 < margin < 1 or not 0 < level < 0.5:
+        raise InputError("--margin is between 0 and 1, and --level between 0 and 0.5")
+    policy = Policy(
+        metrics=metric or (),
+        margin=margin,
+        level=level,
+        at_least=dict(map(_least, at_least or ())),
+        p95_seconds=p95,
+        usd_per_run=usd_per_run,
+    )
+    loaded = load_app(app, database)
+
+    async def work() -> tuple[Gate, list[ExperimentRecord]]:
+        records = [await loaded.experiment_named(name) for name in (baseline, candidate)]
+        return await loaded.gate(*(one.experiment_id for one in records), policy=policy), records
+
+    found, records = asyncio.run(within(loaded, work))
+    for one in records:
+        if one.ended_at is None:
+            errors.print(f"the experiment {one.experiment_id} is unfinished: cases that it left out do not count")
+    title = f"{baseline} to {candidate}"
+    for file, write in ((junit, to_junit), (markdown, to_markdown), (html, to_html)):
+        if file is not None:
+            _write(file, write(found, title))
+    if as_json:
+        typer.echo(json.dumps(to_json(found)))
+    else:
+        _show(found)
+    raise typer.Exit(_EXIT_CODES[found.decision])
+
+
+def _least(text: str) -> tuple[str, float]:
+    name, equals, value = text.partition("=")
+    try:
+        least = float(value)
+    except ValueError:
+        least = -1.0
+    if not equals or not 0 <= least <= 1:
+        raise InputError(f"--at-least {text!r}: write a metric and a share, as in no-leak=1")
+    return name, least
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}: name a file in a folder that is") from error
+
+
+def _show(found: Gate) -> None:
+    numbers = [Column(name, justify="right") for name in ("cases", "before", "after", "at least", "p", "detectable")]
+    table = Table("metric", *numbers, "", box=None, pad_edge=False)
+    for one in found.metrics:
+        finds = "-" if one.detectable is None else f"{one.detectable:.3f}"
+        figures = (f"{one.cases:,}", *map(figure, (one.baseline, one.candidate, one.low)), f"{one.adjusted:.4f}")
+        table.add_row(escape(one.name), *figures, finds, _coloured(one.decision))
+    console.print(table)
+    for one in found.metrics:
+        if one.flaky:
+            console.print(f"{one.name}: flaky cases {', '.join(one.flaky)}", markup=False)
+    for limit in found.limits:
+        console.print(f"{_coloured(limit.decision)} {escape(limit.name)} {escape(limit.reason)}")
+    console.print(_coloured(found.decision))
+    for reason in found.reasons:
+        console.print(f"  {reason}", markup=False)
+
+
+def _coloured(decision: Decision) -> str:
+    return f"[{_COLOURS[decision]}]{decision}[/{_COLOURS[decision]}]"

@@ -1,0 +1,226 @@
+"""Experiments: a workflow over the cases of a dataset, several times each, scored; they can be gone on with."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from engine.definition.workflow import Workflow
+from engine.errors import BudgetExceeded, EngineError, InputError
+from engine.eval_records import DatasetRecord, ExperimentRecord
+from engine.evals.case import Case
+from engine.evals.datasets import Datasets
+from engine.evals.gate import Gate, Policy, Side, decide
+from engine.evals.purse import Purse
+from engine.evals.sides import side_of
+from engine.evals.summary import MetricRow, summarise
+from engine.evals.work import UNFINISHED, Work
+from engine.replay.changes import Changes
+from engine.runtime.origin import Origin
+from engine.runtime.provenance import engine_version, git_commit
+from engine.runtime.result import RunResult
+from engine.store import experiments as stored
+
+OnProgress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How an experiment is carried out.
+
+    Attributes:
+        evaluators: what scores besides those of the app.
+        concurrency: how many trials are in progress at once.
+        max_nano_usd: what it may spend from now on, judges included; None for no limit.
+        on_progress: is told how many trials are done, of how many.
+    """
+
+    evaluators: Sequence[Any] = ()
+    concurrency: int = 4
+    max_nano_usd: int | None = None
+    on_progress: OnProgress = field(default=lambda done, total: None)
+
+
+@dataclass(frozen=True, slots=True)
+class Experimented:
+    """What an experiment came to.
+
+    Attributes:
+        record: its row; `ended_at` is None while something is left to do.
+        done: trials that were run and scored, of so many in `total`.
+        stopped: why it stopped before its end; None if it did not.
+    """
+
+    record: ExperimentRecord
+    done: int
+    total: int
+    stopped: str | None
+
+
+class Experiments(Datasets):
+    """The part of an app that tries workflows on datasets."""
+
+    async def experiment(
+        self,
+        workflow: str,
+        dataset: str,
+        *,
+        trials: int = 1,
+        version: str | None = None,
+        split: str | None = None,
+        settings: Sequence[str] = (),
+        name: str | None = None,
+        plan: Plan | None = None,
+    ) -> Experimented:
+        """Run a workflow over the cases of a dataset, and score the runs.
+
+        Args:
+            workflow: its name.
+            dataset: its name.
+            trials: how often each case is run.
+            version: of the dataset; the newest if not given.
+            split: which of the cases; all if not given.
+            settings: what is other than the app's, as `--set` takes it; models of roles are the app's business.
+            name: to find the experiment by.
+            plan: how it is carried out.
+
+        Raises:
+            InputError: there is no such dataset, or a setting is none.
+            ConfigurationError: there is no such workflow, a model of it cannot be asked, or an evaluator says no score.
+        """
+        if trials < 1:
+            raise InputError("an experiment has at least one trial of each case")
+        changed = Changes.of(settings).applied_to(self.workflow(workflow))
+        found, _ = await self.dataset(dataset, version=version, split=split)
+        record = ExperimentRecord(
+            experiment_id=self.clock.new_run_id(),
+            workflow=workflow,
+            version=changed.version,
+            dataset=dataset,
+            dataset_version=found.version,
+            trials=trials,
+            settings=list(settings),
+            created_at=self.clock.now(),
+            split=split,
+            name=name,
+        )
+        plan = plan or Plan()
+        self.evaluating.of(workflow, plan.evaluators)  # what cannot be is said before anything is written
+        await self.ledger.change(partial(stored.begin, record=record))
+        return await self._carry_out(record, plan)
+
+    async def go_on_with(self, experiment: str, plan: Plan | None = None) -> Experimented:
+        """Do what an experiment has left to do; runs that came to an end are not run again.
+
+        Raises:
+            InputError: there is no such experiment, or its workflow is not what it was.
+        """
+        return await self._carry_out(await self.experiment_named(experiment), plan or Plan())
+
+    async def rescore(self, experiment: str, plan: Plan | None = None) -> Experimented:
+        """Score the runs of an experiment anew, and run none; judges that were asked before are not asked again.
+
+        Raises:
+            InputError: there is no such experiment.
+        """
+        record = await self.experiment_named(experiment)
+        return await self._carry_out(record, plan or Plan(), runs_nothing=True)
+
+    async def experiment_named(self, name: str) -> ExperimentRecord:
+        """Give the experiment of an id, of a beginning or end of one, or the newest of a name.
+
+        Raises:
+            InputError: there is none, or several fit.
+        """
+        return await self.ledger.read(partial(stored.named, name=name))
+
+    async def experiments(self, limit: int = 50) -> Sequence[ExperimentRecord]:
+        """Give experiments, the newest first."""
+        return await self.ledger.read(partial(stored.latest, limit=limit))
+
+    async def cases_of(self, record: ExperimentRecord) -> tuple[DatasetRecord, Sequence[Case]]:
+        """Give the cases of an experiment, as they were when it began."""
+        return await self.dataset(record.dataset, version=record.dataset_version, split=record.split)
+
+    async def metrics_of(self, record: ExperimentRecord) -> Sequence[MetricRow]:
+        """Give the metrics of an experiment, with where they lie."""
+        scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
+        _, cases = await self.cases_of(record)
+        return summarise(scores, {case.case_id: case.cluster for case in cases if case.cluster is not None})
+
+    async def gate(self, baseline: str, candidate: str, policy: Policy | None = None) -> Gate:
+        """Say whether one experiment may take the place of another, from what is recorded; nothing is run.
+
+        Raises:
+            InputError: there is no such experiment.
+        """
+        before, after = [await self.experiment_named(name) for name in (baseline, candidate)]
+        return decide(await self._side(before), await self._side(after), policy)
+
+    async def _side(self, record: ExperimentRecord) -> Side:
+        scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
+        rows = await self.ledger.read(partial(stored.runs_of, experiment_id=record.experiment_id))
+        _, cases = await self.cases_of(record)
+        return side_of(scores, rows, cases)
+
+    async def _carry_out(self, record: ExperimentRecord, plan: Plan, *, runs_nothing: bool = False) -> Experimented:
+        work = Work(
+            ledger=self.ledger,
+            clock=self.clock,
+            record=record,
+            workflow=self._changed_workflow(record, must_fit=not runs_nothing),
+            evaluators=self.evaluating.of(record.workflow, plan.evaluators),
+            purse=Purse(plan.max_nano_usd),
+            judge_named=self.workflow,
+            run=self._run_for,
+            runs_nothing=runs_nothing,
+        )
+        _, cases = await self.cases_of(record)
+        left = [(case, trial) for trial in range(record.trials) for case in cases]
+        total, done, stopped = len(left), 0, list[str]()
+        left.reverse()
+
+        async def take_turns() -> None:
+            nonlocal done
+            while left and not stopped:
+                case, number = left.pop()
+                try:
+                    was_done = await work.do(case, number)
+                    done += was_done  # others counted meanwhile
+                except BudgetExceeded as error:
+                    stopped.append(str(error))
+                plan.on_progress(done, total)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(max(1, plan.concurrency)):
+                    group.create_task(take_turns())
+        except* EngineError as several:
+            raise several.exceptions[0] from None  # one sentence says it
+        ended = self.clock.now() if done == total else None
+        if record.ended_at is None or ended is None:
+            await self.ledger.change(partial(stored.end, experiment_id=record.experiment_id, ended_at=ended))
+        return Experimented(await self.experiment_named(record.experiment_id), done, total, next(iter(stopped), None))
+
+    def _changed_workflow(self, record: ExperimentRecord, *, must_fit: bool) -> Workflow:
+        workflow = Changes.of(record.settings).applied_to(self.workflow(record.workflow))
+        if must_fit and workflow.version != record.version:
+            raise InputError(
+                f"the workflow {record.workflow!r} is not what it was when the experiment {record.experiment_id} "
+                "began: begin another one"
+            )
+        return workflow
+
+    async def _run_for(
+        self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
+    ) -> RunResult:
+        """Give how the run of an id ended, which is run, or gone on with, where it has not come to an end."""
+        bundle = self._bundle(workflow)
+        known = next(iter(await self.ledger.known([run_id])), None)
+        if known is None:
+            of = Origin(origin=origin, parent_run_id=parent, engine_version=engine_version(), git_commit=git_commit())
+            return await self._running().run(workflow, given, bundle=bundle, origin=of, run_id=run_id)
+        if known.status in UNFINISHED:
+            return await self._running().resume(workflow, run_id, bundle=bundle)
+        return await self.result_of(known)

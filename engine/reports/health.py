@@ -1,0 +1,187 @@
+"""How well calls go: how long they take, how often they fail, and what they use, each with how sure that is."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+
+from engine.errors import InputError
+from engine.reports.dimensions import model_name
+from engine.statistics.intervals import Interval, quantile, quantile_interval, wilson
+from engine.store.ledger import SqlLedger
+from engine.store.tables import breakers, calls, queue_entries, runs, steps, verdicts
+
+MOST_CALLS = 100_000
+"""How many calls are looked at, the newest first."""
+
+_ENDED = ("ok", "failed", "unknown")
+_QUANTILES = (0.5, 0.95, 0.99)
+GROUPS: dict[str, ColumnElement[Any]] = {
+    "node": calls.c.node_name,
+    "tool": calls.c.tool_name,
+    "model": model_name,
+    "version": runs.c.version,
+    "workflow": runs.c.workflow,
+    "operation": calls.c.operation_name,
+}
+"""What calls can be told apart by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthRow:
+    """Calls of one group.
+
+    Attributes:
+        dimensions: what the group has in common, by name.
+        calls: attempts that have ended, and those that `failed`.
+        seconds: how long half, 95 % and 99 % of those that were answered took at the most, each with where it lies.
+        cached_tokens: the share of input tokens that providers read from their caches; None without input tokens.
+        unpriced: attempts of unknown cost.
+    """
+
+    dimensions: dict[str, Any]
+    calls: int
+    failed: int
+    seconds: dict[str, tuple[float, Interval]]
+    input_tokens: int
+    output_tokens: int
+    cached_tokens: float | None
+    nano_usd: int
+    unpriced: int
+
+    @property
+    def failure(self) -> Interval:
+        """Where the share of attempts that fail lies (95 %)."""
+        return wilson(self.failed, self.calls)
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        plain = {name: value for name, value in asdict(self).items() if name not in ("dimensions", "seconds")}
+        took = {name: {"value": value, "interval": ends.to_json()} for name, (value, ends) in self.seconds.items()}
+        return {**self.dimensions, **plain, "failure_interval": self.failure.to_json(), "seconds": took}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How well everything goes.
+
+    Attributes:
+        rows: calls by group, those that fail most first.
+        calls: attempts that were looked at; `is_sample` if there were more.
+        hours: the time over which they began.
+        runs: by status.
+        guardrails: what they did, by guardrail and action.
+        fallbacks: steps that another node took over.
+        cached_steps: the share of steps that came from the cache; None without steps.
+        open_breakers: targets that are left alone now.
+        queue_lag: seconds for which the run has been due that has waited the longest; None if nothing is due.
+    """
+
+    rows: Sequence[HealthRow]
+    calls: int
+    is_sample: bool
+    hours: float
+    runs: dict[str, int]
+    guardrails: dict[str, int]
+    fallbacks: int
+    cached_steps: float | None
+    open_breakers: Sequence[str]
+    queue_lag: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        plain = {name: getattr(self, name) for name in self.__slots__ if name != "rows"}
+        return {**plain, "rows": [row.to_json() for row in self.rows]}
+
+
+async def health(ledger: SqlLedger, by: Sequence[str], *, since: datetime, now: datetime) -> Health:
+    """Look at what began since a moment.
+
+    Raises:
+        InputError: a group is not known, or named twice.
+    """
+    unknown = [name for name in by if name not in GROUPS]
+    if unknown or not by or len(set(by)) < len(by):
+        raise InputError(f"--by {','.join(by) or 'nothing'}: calls are told apart by {', '.join(GROUPS)}, each once")
+
+    def read(connection: Connection) -> Health:
+        found = connection.execute(_calls(by, since)).all()
+        return _health(connection, found, by, since, now)
+
+    return await ledger.read(read)
+
+
+def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
+    columns = (
+        calls.c.status,
+        calls.c.duration_ns,
+        calls.c.usage_input_tokens,
+        calls.c.usage_output_tokens,
+        calls.c.usage_cache_read_input_tokens,
+        calls.c.cost_nano_usd,
+    )
+    return (
+        select(*(GROUPS[name].label(f"by_{name}") for name in by), *columns)
+        .select_from(runs.join(calls, calls.c.run_id == runs.c.run_id))
+        .where(runs.c.started_at >= since, calls.c.status.in_(_ENDED))
+        .order_by(runs.c.started_at.desc())
+        .limit(MOST_CALLS + 1)
+    )
+
+
+def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], since: datetime, now: datetime) -> Health:
+    looked_at = found[:MOST_CALLS]
+    groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for one in looked_at:
+        groups[tuple(one[: len(by)])].append(one)
+    rows = [_row(dict(zip(by, key, strict=True)), those) for key, those in groups.items()]
+    in_time = runs.c.started_at >= since
+    statuses = connection.execute(select(runs.c.status, func.count()).where(in_time).group_by(runs.c.status)).all()
+    said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).where(verdicts.c.created_at >= since)
+    told = connection.execute(said.group_by(verdicts.c.guardrail, verdicts.c.action)).all()
+    step = connection.execute(_steps(since)).mappings().one()
+    is_left = breakers.c.state != "closed"
+    first_due = connection.scalar(select(func.min(queue_entries.c.available_at)))
+    return Health(
+        rows=sorted(rows, key=lambda row: (-row.failure.low, -row.calls)),
+        calls=len(looked_at),
+        is_sample=len(found) > len(looked_at),
+        hours=(now - since).total_seconds() / 3600,
+        runs={str(status): int(many) for status, many in statuses},
+        guardrails={f"{guardrail} {action}": int(many) for guardrail, action, many in told},
+        fallbacks=int(step["taken_over"] or 0),
+        cached_steps=int(step["cached"] or 0) / int(step["visited"]) if step["visited"] else None,
+        open_breakers=list(connection.scalars(select(breakers.c.target).where(is_left).order_by(breakers.c.target))),
+        queue_lag=None if first_due is None or first_due > now else (now - first_due).total_seconds(),
+    )
+
+
+def _steps(since: datetime) -> Select[Any]:
+    counts: list[ColumnElement[Any]] = [
+        func.count().label("visited"),
+        func.sum(case((steps.c.cached.is_(True), 1), else_=0)).label("cached"),
+        func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)).label("taken_over"),
+    ]
+    return select(*counts).where(steps.c.started_at >= since)
+
+
+def _row(dimensions: dict[str, Any], those: Sequence[Any]) -> HealthRow:
+    took = sorted(one.duration_ns / 1e9 for one in those if one.status == "ok" and one.duration_ns is not None)
+    read = sum(one.usage_input_tokens or 0 for one in those)
+    cached = sum(one.usage_cache_read_input_tokens or 0 for one in those)
+    return HealthRow(
+        dimensions=dimensions,
+        calls=len(those),
+        failed=sum(one.status != "ok" for one in those),
+        seconds={f"p{share * 100:g}": (quantile(took, share), quantile_interval(took, share)) for share in _QUANTILES}
+        if took
+        else {},
+        input_tokens=read,
+        output_tokens=sum(one.usage_output_tokens or 0 for one in those),
+        cached_tokens=cached / read if read else None,
+        nano_usd=sum(one.cost_nano_usd or 0 for one in those),
+        unpriced=sum(one.cost_nano_usd is None for one in those),
+    )
