@@ -12,6 +12,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import Append, MergeByKey, State
+from engine.definition.text_origin import Source, TextOrigin
 from engine.definition.workflow import Workflow
 from engine.errors import (
     BudgetExceeded,
@@ -127,6 +128,7 @@ __all__ = [
     "RunStatus",
     "Rung",
     "Similar",
+    "Source",
     "Span",
     "SpendLimit",
     "Stage",
@@ -138,6 +140,7 @@ __all__ = [
     "Subflow",
     "Switch",
     "TextDelta",
+    "TextOrigin",
     "TextReset",
     "ToolFailed",
     "ToolResults",

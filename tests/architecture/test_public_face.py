@@ -9,8 +9,9 @@ FACE = """
     GuardrailBlocked Hedge History InputError MergeByKey Model Node Parallel Passage Passages Price Prompt Question
     QuestionAsked
     QueuePlace RateLimit Refused Reply Retrieve Retrieved Retry RunError RunFinished RunRequest RunResult
-    RunStarted RunStatus Rung Similar Span SpendLimit Stage State StepContext StepFinished StepStarted StoreError
-    Subflow Switch TextDelta TextReset ToolFailed ToolResults Turn Update Usage Validate Verdict Worker Workflow
+    RunStarted RunStatus Rung Similar Source Span SpendLimit Stage State StepContext StepFinished StepStarted StoreError
+    Subflow Switch TextDelta TextOrigin TextReset ToolFailed ToolResults Turn Update Usage Validate Verdict Worker
+    Workflow
 """.split()
 
 
