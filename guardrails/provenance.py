@@ -107,8 +107,8 @@ def _rule(text: str) -> str:
 def _is_allowed(name: str, allowed: frozenset[str]) -> bool:
     if name in allowed or (name.count("@") == 1 and f"@{name.rpartition('@')[2]}" in allowed):
         return True
-    host = name.split("/")[0].split("?")[0].split("#")[0]
-    return "@" not in name and "/" in name and host in allowed
+    end = next((at for at, character in enumerate(name) if character in "/?#"), len(name))
+    return "@" not in name and name[:end] in allowed
 
 
 def _names(source: Source, name: str) -> bool:

@@ -20,6 +20,7 @@ from engine.cli import (
     db,
     enqueue,
     estimate,
+    guard,
     index,
     prices,
     queue,
@@ -71,6 +72,7 @@ cli.command("estimate")(estimate.estimate)
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
+cli.add_typer(guard.commands, name="guard")
 cli.add_typer(prices.commands, name="prices")
 cli.add_typer(db.commands, name="db")
 

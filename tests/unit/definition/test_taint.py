@@ -21,7 +21,7 @@ class Desk(State):
 
 def first(draft: str) -> str:
     """Take the first word."""
-    return draft.split()[0]
+    return draft.split(maxsplit=1)[0]
 
 
 def shout(question: str) -> str:
