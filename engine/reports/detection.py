@@ -148,7 +148,8 @@ def item_of(row: Row, stage: Stage, number: int = 1) -> GuardItem:
         raise InputError(f"row {number} has no text: give each row `label`, and `text` or `tool` and `args`")
     at = Stage(row.get("stage", stage))
     if "context" in row:
-        fields = {"answer": row["text"], "passages": [{"id": "1", "text": row["context"]}]}
+        passages = [{"id": "1", "text": row["context"]}]
+        fields = {"answer": row["text"], "passages": passages, "question": row.get("question", "")}
         return GuardItem(stage=at, value={"answer": row["text"]}, state=fields)
     return GuardItem(stage=at, value=row["text"], tool=row.get("tool"))
 
