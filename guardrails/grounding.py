@@ -140,7 +140,7 @@ class Known:
 
 def _numbers(sentence: str, words: list[str]) -> set[str]:
     """Give the numbers of a sentence, said in digits or in words; one that is part of a name is none."""
-    digits = {_figure(str(match.group(1))) for match in _STANDALONE.finditer(sentence)}
+    digits = {_figure(text) for text in cast("list[str]", _STANDALONE.findall(sentence))}
     return digits | {str(number) for number in _said([word.casefold() for word in words], whole=True) if number > 2}
 
 

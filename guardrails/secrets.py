@@ -87,8 +87,8 @@ def _has_right_check(value: str) -> bool:
 
 def _is_for_show(label: str, value: str) -> bool:
     """Say whether a value of the right form is made of one letter, or says that it is none."""
-    low = value.casefold()
-    return len(set(value[len(value) // 4 :])) < 4 or "example" in low or "xxxx" in low or (label == "LOGIN" and not _is_mixed(value))
+    low, is_word = value.casefold(), label == "LOGIN" and not _is_mixed(value)
+    return is_word or len(set(value[len(value) // 4 :])) < 4 or "example" in low or "xxxx" in low
 
 
 def _is_mixed(value: str) -> bool:

@@ -11,21 +11,20 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from engine.cli.options import JsonOption
+from engine.cli.loading import load_app
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since, within
 from engine.cli.render import console
 from engine.definition.by_path import by_path
 from engine.definition.guardrail import Guardrail, Stage
 from engine.errors import DefinitionError, InputError
 from engine.reports.detection import BENIGN, Detection, Row, Share, Tally, detection_of
+from engine.reports.guards import guards
 
-commands = typer.Typer(help="Guardrails: their figures on labelled rows.", no_args_is_help=True)
+commands = typer.Typer(
+    help="Guardrails: their figures on labelled rows, and what they did in runs.", no_args_is_help=True
+)
 
 _SHIPPED = "guardrails"
-
-
-@commands.callback()
-def _guard() -> None:
-    """Guardrails: their figures on labelled rows."""
 
 
 @commands.command("test")
@@ -50,6 +49,28 @@ def test(
         detection_of(_loaded(guard), _rows(data), stage, benign=frozenset(benign) if benign else BENIGN, by=by)
     )
     typer.echo(json.dumps(figures.to_json())) if as_json else _print(figures, by)
+
+
+@commands.command("report")
+def report(
+    since: SinceOption = None, app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False
+) -> None:
+    """Show how often each guardrail spoke, where, what it did, and how the runs ended; in shadow it did nothing.
+
+    Example: flowledger guard report --since 7d
+    """
+    loaded = load_app(app, database)
+    began = parse_since(since, loaded.clock.now())
+    rows = asyncio.run(within(loaded, lambda: guards(loaded.ledger, since=began)))
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows]))
+        return
+    numbers = [Column(name, justify="right") for name in ("fires", "in shadow", "runs", "succeeded")]
+    table = Table("guardrail", "stage", "action", *numbers, box=None, pad_edge=False)
+    for row in rows:
+        counts = (row.fires, row.shadow, row.runs, row.succeeded)
+        table.add_row(*map(escape, (row.guardrail, row.stage, row.action)), *(f"{count:,}" for count in counts))
+    console.print(table if rows else "no guardrail has said anything")
 
 
 def _loaded(text: str) -> Guardrail:

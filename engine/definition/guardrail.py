@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from engine.definition.by_path import Component
 from engine.definition.text_origin import Origins, Source, TextOrigin
@@ -137,6 +137,14 @@ class Guardrail(Component):
     A guardrail of your own overrides `check_text` (called with every text, however deep) or `check` (called once with
     the whole value). It returns verdicts and changes nothing; the engine carries them out and writes them down.
     """
+
+    shadow: bool = False
+    """Whether its verdicts are only written down, to see what it would do."""
+    on_error: Literal["closed", "open"] = "closed"
+    """Whether what it could not look at, since it failed or took too long, is blocked or goes on; an action with a side
+    effect is always blocked."""
+    seconds: float | None = Field(default=None, gt=0)
+    """The longest that one check may take, as far as it awaits something; None for ever."""
 
     @property
     def reads(self) -> tuple[str, ...]:

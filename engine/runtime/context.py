@@ -23,6 +23,7 @@ from engine.payloads import Shared, digest
 from engine.runtime.answer import Answer
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
+from engine.runtime.examine import examine
 from engine.runtime.history import EMBEDDINGS_CALL, MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.middleware.degrade import at_most, note, role_for
 from engine.runtime.middleware.guard import guarded
@@ -287,7 +288,7 @@ class Context:
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Ask a guardrail and write down what it says."""
         told = item if item.sources else item.model_copy(update={"sources": self.sources})
-        return await self._step.run.examine(guardrail, told, self._step)
+        return await examine(self._step.run, guardrail, told, self._step)
 
     def now(self) -> datetime:
         """Tell when this step began, aware and in UTC; the same when it runs again."""

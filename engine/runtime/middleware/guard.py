@@ -7,6 +7,7 @@ from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Ver
 from engine.definition.question import Question
 from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
 from engine.runtime.asking import demand
+from engine.runtime.examine import examine
 from engine.runtime.run import Run, Step, StepNext
 from engine.runtime.sources import sources_at, sources_of
 
@@ -50,7 +51,7 @@ async def guarded(
     """
     for guardrail in guardrails:
         item = _item(run, value, stage, step, about)
-        verdicts = dict(await run.examine(guardrail, item, step))
+        verdicts = dict(await examine(run, guardrail, item, step))
         await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
         if any(not verdict.allows for verdict in verdicts.values()):
             value = carry_out(value, verdicts)
