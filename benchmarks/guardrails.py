@@ -225,8 +225,9 @@ async def _json(data: Path) -> Measured:
         verdicts = await guard.check(GuardItem(stage=Stage.MODEL_OUTPUT, value=row["text"]))
         figures.took((time.perf_counter() - began) * 1e3, len(row["text"]))
         if row["label"] == "repairable":
-            fixed = json.loads(verdicts[0][1].value if verdicts and verdicts[0][1].value else row["text"])
-            figures.add("repaired as expected", should_be_found=True, is_found=fixed == row["expected"])
+            text = verdicts[0][1].value if verdicts else row["text"]
+            is_right = row["expected"] == ("" if text is None else json.loads(text))  # "" where there is no JSON at all
+            figures.add("repaired as expected", should_be_found=True, is_found=is_right)
         elif row["label"] == "invalid":
             figures.add("invalid, not told", should_be_found=False, is_found=not verdicts)
         elif row["label"] == "valid":

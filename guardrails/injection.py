@@ -89,7 +89,12 @@ def _spans(folded: Folded, signs: list[int]) -> tuple[Span, ...]:
 
 @cache
 def _patterns() -> list[Any]:
-    return [re2.compile(rule.pattern) for rule in RULES]
+    return [re2.compile(_as_folded(rule.pattern)) for rule in RULES]
+
+
+def _as_folded(pattern: str) -> str:
+    """Give a pattern as the texts are that it is searched for in: letters of other scripts become what they look like."""
+    return "".join(one if one.isascii() else fold(one, one_line=False).text for one in pattern)
 
 
 @cache
@@ -99,7 +104,7 @@ def _rule_set() -> Any:
     options.max_mem = 256 << 20
     rules = cast("Any", re2).Set.SearchSet(options)
     for rule in RULES:
-        rules.Add(rule.pattern)
+        rules.Add(_as_folded(rule.pattern))
     rules.Compile()
     return rules
 
