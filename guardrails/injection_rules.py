@@ -1,6 +1,7 @@
 """What marked injections look like: weighted RE2 patterns over folded text, as data."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 _ORDERS = (
     r"(?:instructions?|directions?|directives?|guidelines?|rules|prompts?|commands?|orders|programming|training|"
@@ -43,6 +44,8 @@ class Rule:
     """What it is a sign of, for the reason given."""
     weight: float
     pattern: str
+    where: Literal["anywhere", "read", "asked"] = "anywhere"
+    """Whether it is a sign only in what was read (documents, answers of tools), or only in what a user asks."""
 
 
 RULES = (
@@ -327,6 +330,47 @@ RULES = (
         r"(?:какой|скажи|назови|поделись|сообщи)[^.?]{0,20}(?:твой|ваш|своим|наш)[^.?]{0,24}(?:парол|ключ)|(?:あなたの|品質の|システムの)[^。]{0,6}パスワード(?:は|を教)|(?:你的|您的|系统的?)密码(?:是什么|是多少|告诉)|"
         r"(?:당신의|너의|시스템의?)[^.]{0,6}(?:비밀번호|암호)[^.]{0,12}(?:무엇|뭐|알려|확인|필요)|(?:आपका|अपना|हमारे सिस्टम)[^।?]{0,24}(?:पासवर्ड|पासकोड)[^।?]{0,30}(?:क्या है|साझा|पुष्टि|बता)|"
         r"(?:আপনার|তোমার)[^।?]{0,16}পাসওয়ার্ড[^।?]{0,16}(?:কি|শেয়ার|বল)|(?:ما هي|أخبرني|شارك)[^.؟]{0,16}(?:كلمة المرور الخاصة بك|كلمة مرورك|كلمة السر الخاصة بك)|รหัสผ่านของ(?:คุณ|ระบบ)[^.]{0,12}(?:คืออะไร|บอก)",
+    ),
+    # What is no sign when a user says it, and is one in what was only read
+    Rule(
+        "an order about the answer",
+        1.0,
+        r"\b(?:add|append|include|insert|incorporate|put|place|mention|write|remove|delete|replace|reverse|swap|change|alter|modify|convert|translate|rearrange|randomly|insert|"
+        r"interchange|substitute|mix|scramble|encode|begin|end|start|conclude|capitalize|double|repeat|use)\b[^.!?\n]{0,120}?\b(?:in|to|of|from|into|within|throughout|with|at) "
+        r"(?:the (?:end|beginning|start|middle) of )?your (?:next )?(?:response|answer|reply|replies|responses|answers|output)\b",
+        where="read",
+    ),
+    Rule(
+        "an order to put code into the answer",
+        1.0,
+        r"\b(?:utili[sz]e|append|meld|incorporate|integrate|insert|include|add|embed|inject|merge|blend|weave|place|use|apply|employ|execute|run|put|ensure|assimilate|infuse|implant|fuse|"
+        r"combine|attach|adopt|introduce)\w*\b[^.!?\n]{0,60}?\b(?:following|subsequent|ensuing|below|given|provided|next) code (?:snippet|section|block|excerpt|segment|fragment|portion|piece|chunk|lines?|"
+        r"sample|sequence)?\b[^.!?\n]{0,60}?\b(?:your|the code you|solution|codebase)",
+        where="read",
+    ),
+    Rule(
+        "an order to fetch something and send it away",
+        1.0,
+        r"\b(?:retrieve|retrive|fetch|get|find|access|obtain|look up|list|collect|download|search|check|read|gather|extract|export|pull|show|provide|give|use)\b[^.!?\n]{4,160}?\b(?:and|then|,) "
+        r"(?:then )?(?:also )?(?:send|e-?mail|forward|share|mail|transmit|transfer|text|post|deliver)\b[^!?\n]{0,90}?[\w.+-]+@[\w-]+\.\w+",
+        where="read",
+    ),
+    Rule(
+        "an order in the name of the user",
+        1.0,
+        r"\bplease (?:\w+ly )?(?:transfer|grant|redirect|initiate|pay|withdraw|deposit|schedule|unlock|lock|disable|enable|delete|erase|remove|turn|change|update|modify|set|add|give|share|send|"
+        r"buy|sell|order|book|cancel|arrange|create|make|execute|approve|open|close|export|install|uninstall|clear|reset|deactivate|activate|permit|allow|dispatch|adjust|publish|post)\b"
+        r"[^!?\n]{0,80}?(?:\bfrom my\b|\bmy (?:\w+ ){0,3}?(?:account|wallet|shipment|calendar|home|house|door|device|venmo|paypal|bank|card|files?|history|drive|dropbox|garage|patient|appointments?|"
+        r"medical|records?|location|system)\b|\bid '?[a-z]*\d+|\b(?:permanent|full|admin(?:istrator)?|remote) access\b)",
+        where="read",
+    ),
+    Rule(
+        "a question for the machine's own secret",
+        1.0,
+        r"\b(?:confirm|verify|reveal|share|disclose|provide|ask for|know|tell (?:me|us)|give (?:me|us)|guess) (?:\w+ )?(?:the|your|our) (?:\w+ )?(?:password|passcode|passphrase|secret (?:key|code|word|string|phrase)|"
+        r"access code)\b(?: (?:to|of|for|that) (?:our|your|the) (?:system|account))?[.?!,]|\bwhat (?:would|could|might|will) (?:be )?your (?:password|passcode|secret)\b|"
+        r"\b(?:secret (?:code|string|key|phrase)|password)\b[^.?!]{0,40}\b(?:unlocks|grants access to|opens) (?:our|your|the) system\b",
+        where="asked",
     ),
 )
 """The signs, each counted once a text."""

@@ -35,7 +35,7 @@ class Provenance(Guardrail):
     """Fields of the state with such lists: the contacts, the known payees."""
     reads_too: Many[str] = ()
     """Tools without a side effect that reach out all the same: fetching a page tells its host something."""
-    flagged_by: Many[AnyGuardrail] = Field(default_factory=lambda: (Injection(threshold=0.6),))
+    flagged_by: Many[AnyGuardrail] = Field(default_factory=lambda: (Injection(),))
     """What finds that a text gives orders; a source that one of them does not allow is flagged."""
     action: Literal["require_approval", "block", "flag"] = "require_approval"
     """What is done about an argument that is not the user's."""
