@@ -17,7 +17,6 @@ from guardrails.patterns import encodable
 _SENTENCE = re2.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+(?:\S[^.!?。！？\n]*)?)*")  # noqa: RUF001
 _FIGURE = re2.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re2.compile(r"[\pL\pN]+(?:[.,'’][\pL\pN]+)*")  # noqa: RUF001
-_PLAIN = re2.compile(r"[a-z0-9\p{L}]+")
 _STANDALONE = re2.compile(r"(?:^|[^\pL\pN.,-]|[^\pL\pN]-|\pN-)(\d+(?:[.,]\d+)*)\b")
 
 
@@ -181,8 +180,10 @@ def _figure(text: str) -> str:
 
 
 def _plain(text: str) -> list[str]:
-    folded = "".join(one for one in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(one))
-    return cast("list[str]", _PLAIN.findall(folded))
+    folded = text.casefold()
+    if not folded.isascii():
+        folded = "".join(one for one in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(one))
+    return "".join(one if one.isalnum() else " " for one in folded).split()
 
 
 def _stem(word: str) -> str:

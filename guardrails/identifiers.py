@@ -14,6 +14,7 @@ _LINK = Pattern(
 _ACCOUNT = Pattern(r"[a-z]{2}\d{2}[a-z0-9 -]{8,40}|0x[0-9a-f]{16,}|(?:bc1|[13])[a-km-z0-9]{25,60}")
 _NUMBER = Pattern(r"\+?[\d() ./-]{7,25}")
 _SCHEME = Pattern(r"^(?:[a-z][a-z0-9+.-]*:(?://)?)?(?:[^/@\s]*@)?(?:www\.)?")
+_LONGEST = 2_000  # characters of an identifier; what is longer names nobody
 _PART = frozenset(" ,;\n\t|")
 _QUOTES = " \t\n'\"<>[]{}()`"
 _IN_A_TOKEN = frozenset("-_.@%+=~/&?#:")
@@ -64,7 +65,7 @@ class Text:
 
     def names(self, identifier: str) -> bool:
         """Say whether an identifier in its one form stands in the text, and not as a part of a longer one."""
-        if not identifier:
+        if not identifier or len(identifier) > _LONGEST:
             return False
         if _stands_in(self._folded, identifier):
             return True
