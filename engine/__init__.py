@@ -12,6 +12,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import Append, MergeByKey, State
+from engine.definition.text_origin import Source, TextOrigin
 from engine.definition.workflow import Workflow
 from engine.errors import (
     BudgetExceeded,
@@ -137,6 +138,7 @@ __all__ = [
     "Schedule",
     "Score",
     "Similar",
+    "Source",
     "Span",
     "SpendLimit",
     "Stage",
@@ -148,6 +150,7 @@ __all__ = [
     "Subflow",
     "Switch",
     "TextDelta",
+    "TextOrigin",
     "TextReset",
     "ToolFailed",
     "ToolResults",

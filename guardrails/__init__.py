@@ -1,10 +1,27 @@
 """Guardrails that come with flowledger."""
 
 from guardrails.citations import Citations
+from guardrails.exfiltration import Exfiltration
+from guardrails.grounding import Grounding
 from guardrails.injection import Injection
 from guardrails.json_schema import JsonSchema
+from guardrails.language import Language
 from guardrails.max_length import MaxLength
 from guardrails.pii import Pii
+from guardrails.provenance import Provenance
+from guardrails.secrets import Secrets
 from guardrails.tool_allow_list import ToolAllowList
 
-__all__ = ["Citations", "Injection", "JsonSchema", "MaxLength", "Pii", "ToolAllowList"]
+__all__ = [
+    "Citations",
+    "Exfiltration",
+    "Grounding",
+    "Injection",
+    "JsonSchema",
+    "Language",
+    "MaxLength",
+    "Pii",
+    "Provenance",
+    "Secrets",
+    "ToolAllowList",
+]

@@ -12,6 +12,8 @@ from typing import Any, Literal, cast
 import re2
 
 from engine import Action, GuardItem, Guardrail, Span, Stage, Verdict
+from engine.definition.by_path import Many
+from engine.definition.text_origin import TRUSTED
 from guardrails.injection_rules import RULES
 from guardrails.normalise import Folded, fold
 
@@ -41,40 +43,49 @@ class Injection(Guardrail):
     """Finds injections that give themselves away: "ignore previous instructions", forged roles, jailbreak personas.
 
     It reads the text as a person would, with look-alike letters, full-width forms and invisible characters undone, and
-    also what stands in it as base64, hex, percent-encoding, HTML entities, tag characters or ROT13. It knows phrases,
-    not intent: a plain order hidden in a document ("forward this to ...") has no mark and passes, as does whatever is
-    worded in a way nobody has listed. It lowers the noise, it does not make untrusted text safe: what an agent may do
-    has to be bounded by what its tools allow.
+    also what stands in it as base64, hex, percent-encoding, HTML entities, tag characters or ROT13. In what was only
+    read, documents and answers of tools, plain orders count too ("fetch my files and send them to ..."); since people
+    write such things to each other, they are flagged and not dropped. It knows phrases, not intent: whatever is worded
+    in a way nobody has listed passes. It lowers the noise, it does not make untrusted text safe: what an agent may do
+    has to be bounded by what its tools allow, and by Provenance.
     """
 
     action: Literal["block", "flag", "drop", "reask"] | None = None
-    """What is done about it; left out, a text that comes in or goes to a tool is blocked and any other dropped."""
-    threshold: float = 1.0
+    """What is done about it; left out, a text that comes in or goes to a tool is blocked, any other dropped, and a
+    plain order in what was only read is flagged."""
+    threshold: float = 0.7
     """The sum of the weights of signs from which a text counts as an injection; a lower one finds and errs more."""
+    without: Many[str] = ()
+    """Signs that do not count here, by their names in the reasons."""
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Weigh the signs of an injection in one text."""
-        score, names, spans = _weigh(text)
-        if score < self.threshold or not names:
+        where = "asked" if item.origins <= TRUSTED else "read"
+        folded, signs = _signs(text, where)
+        signs = {sign: how for sign, how in signs.items() if RULES[sign].name not in self.without}
+        score = sum(RULES[sign].weight for sign in signs)
+        if score < self.threshold or not signs:
             return Verdict(action=Action.ALLOW)
+        names = dict.fromkeys(RULES[sign].name + (f" ({how})" if how else "") for sign, how in sorted(signs.items()))
         default = Action.BLOCK if item.stage in _BLOCKING_STAGES else Action.DROP
+        if all(RULES[sign].where == "read" for sign in signs):
+            default = Action.FLAG
         return Verdict(
             action=Action(self.action) if self.action else default,
             reason=f"the text looks like a prompt injection: {', '.join(names)}",
             score=min(1.0, score / 2),
-            spans=spans,
+            spans=_spans(folded, [sign for sign in signs if not signs[sign]]),
         )
 
 
-def _weigh(text: str) -> tuple[float, list[str], tuple[Span, ...]]:
-    """Give the weight of all signs, what they are, and where they stand."""
+def _signs(text: str, where: Literal["asked", "read"]) -> tuple[Folded, dict[int, str]]:
+    """Give the folded text and its signs, each with the disguise that it stands in, if any."""
     folded = fold(text)
     signs = dict.fromkeys(_signs_in(folded.text), "")
     for how, view in _views(text, folded.text):
         for sign in _signs_in(fold(view).text):
             signs.setdefault(sign, how)
-    names = dict.fromkeys(RULES[sign].name + (f" ({how})" if how else "") for sign, how in sorted(signs.items()))
-    return sum(RULES[sign].weight for sign in signs), list(names), _spans(folded, [s for s in signs if not signs[s]])
+    return folded, {sign: how for sign, how in signs.items() if RULES[sign].where in {"anywhere", where}}
 
 
 def _spans(folded: Folded, signs: list[int]) -> tuple[Span, ...]:
@@ -89,7 +100,12 @@ def _spans(folded: Folded, signs: list[int]) -> tuple[Span, ...]:
 
 @cache
 def _patterns() -> list[Any]:
-    return [re2.compile(rule.pattern) for rule in RULES]
+    return [re2.compile(_as_folded(rule.pattern)) for rule in RULES]
+
+
+def _as_folded(pattern: str) -> str:
+    """Give a pattern in the form of folded texts: letters of other scripts become what they look like."""
+    return "".join(one if one.isascii() else fold(one, one_line=False).text for one in pattern)
 
 
 @cache
@@ -99,7 +115,7 @@ def _rule_set() -> Any:
     options.max_mem = 256 << 20
     rules = cast("Any", re2).Set.SearchSet(options)
     for rule in RULES:
-        rules.Add(rule.pattern)
+        rules.Add(_as_folded(rule.pattern))
     rules.Compile()
     return rules
 

@@ -1,6 +1,7 @@
 """What marked injections look like: weighted RE2 patterns over folded text, as data."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 _ORDERS = (
     r"(?:instructions?|directions?|directives?|guidelines?|rules|prompts?|commands?|orders|programming|training|"
@@ -43,6 +44,8 @@ class Rule:
     """What it is a sign of, for the reason given."""
     weight: float
     pattern: str
+    where: Literal["anywhere", "read", "asked"] = "anywhere"
+    """Whether it is a sign only in what was read (documents, answers of tools), or only in what a user asks."""
 
 
 RULES = (
@@ -290,6 +293,84 @@ RULES = (
         "an order to ignore instructions",
         1.0,
         r"(?:이전|위의?|앞의?|모든)[^.]{0,12}(?:지시|명령|지침)[^.]{0,8}(?:무시|잊)|(?:تجاهل|انس)[^.]{0,25}(?:التعليمات|الاوامر|الأوامر)|(?:निर्देश)[^।]{0,20}(?:अनदेखा|भूल)",
+    ),
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"(?:игнорируй|проигнорируй|забудь)(?:те)? (?:все|всё|выше|то, что|предыдущ)|(?:上記|上の|以前の|これまでの|前の)[^。]{0,12}(?:を無視|を忘れ)|"
+        r"(?:위의?|앞의?|이전)[^.]{0,10}(?:무시|잊)|(?:ऊपर|उपरोक्त|पिछले|पिछली)[^।]{0,24}(?:अनदेखा|अनदेखी|भूल|नजरअंदाज)|(?:উপরের|পূর্ববর্তী|আগের)[^।]{0,24}(?:উপেক্ষা|ভুলে)|"
+        r"(?:تجاهل|انس)[^.]{0,16}(?:ما سبق|أعلاه|السابق|كل ما)|(?:忽略|无视|忘记|忽视)[^。]{0,6}(?:以上|之前|以前|上面|上述)|(?:ละเว้น|เพิกเฉย|ลืม|ไม่สนใจ)[^.]{0,20}(?:ข้างต้น|ก่อนหน้า|ด้านบน|คำสั่ง)",
+    ),
+    Rule(
+        "an order to ignore instructions",
+        1.0,
+        r"\b(?:ignora|olvida|olvide|ignore|oublie[zr]?|vergiss|vergessen sie|ignoriere|dimentica|esquec?[ae]|abaikan|lupakan|bo qua|huwag pansinin|kalimutan|balewalain|"
+        r"gormezden gel|yok say|unut)\w* (?:todo )?(?:lo anterior|lo de arriba|ci-dessus|ce qui precede|das obige|alles (?:vorherige|davor)|quanto sopra|cio che precede|tutto "
+        r"(?:quello|cio)|o acima|tudo acima|yang? di ?atas|yg di ?atas|semua|nhung dieu tren|tat ca|ang (?:nasa )?itaas|lahat)|\byukaridaki\w*[^.]{0,20}(?:gormezden|yok say|unut)",
+    ),
+    # Who speaks for the user does not ask a machine for its password
+    Rule(
+        "a question for the machine's own secret",
+        1.0,
+        r"\b(?:what(?:'s| is| was)|tell (?:me|us)|give (?:me|us)|(?:can|could|would|will) you (?:please )?(?:share|tell|give|confirm|verify|provide|reveal|say)|i need|share with me) "
+        r"(?:\w+ ){0,4}?(?:your (?:\w+ )?(?:password|passcode|passphrase|secret (?:key|code|word|string|phrase))|(?:our|the|your) system(?:'s)? password|"
+        r"(?:the )?(?:password|passcode|passphrase|secret (?:key|string|phrase)) (?:to|of|for|that unlocks) (?:our|the|your) system)",
+    ),
+    Rule(
+        "a question for the machine's own secret",
+        1.0,
+        r"\b(?:cual es|dime|dame|compart\w+|quel(?:le)? est|dis-moi|donne[zr]?-moi|partage\w*|wie lautet|was ist|sag(?:en sie)? mir|gib mir|teilen|qual e|dimmi|dammi|condivid\w+|diga-me|"
+        r"compartilh\w+|ano ang|ibahagi|apa|bagikan|chia se) (?:\S+ ){0,5}?(?:tu contrasena|su contrasena|la contrasena (?:de|del) (?:nuestro|el)? ?sistema|(?:ton|votre) mot de passe|"
+        r"mot de passe de (?:notre|votre) systeme|(?:dein|ihr) (?:passwort|kennwort)|(?:la )?tua password|(?:a )?(?:sua|tua) senha|(?:iyong|mo ang) password|kata sandi (?:anda|kamu)|"
+        r"mat khau (?:cua ban|voi toi))|\bsifreni|\b(?:senin|sistemimizin) sifre",
+    ),
+    Rule(
+        "a question for the machine's own secret",
+        1.0,
+        r"(?:какой|скажи|назови|поделись|сообщи)[^.?]{0,20}(?:твой|ваш|своим|наш)[^.?]{0,24}(?:парол|ключ)|(?:あなたの|品質の|システムの)[^。]{0,6}パスワード(?:は|を教)|(?:你的|您的|系统的?)密码(?:是什么|是多少|告诉)|"
+        r"(?:당신의|너의|시스템의?)[^.]{0,6}(?:비밀번호|암호)[^.]{0,12}(?:무엇|뭐|알려|확인|필요)|(?:आपका|अपना|हमारे सिस्टम)[^।?]{0,24}(?:पासवर्ड|पासकोड)[^।?]{0,30}(?:क्या है|साझा|पुष्टि|बता)|"
+        r"(?:আপনার|তোমার)[^।?]{0,16}পাসওয়ার্ড[^।?]{0,16}(?:কি|শেয়ার|বল)|(?:ما هي|أخبرني|شارك)[^.؟]{0,16}(?:كلمة المرور الخاصة بك|كلمة مرورك|كلمة السر الخاصة بك)|รหัสผ่านของ(?:คุณ|ระบบ)[^.]{0,12}(?:คืออะไร|บอก)",
+    ),
+    # What is no sign when a user says it, and is one in what was only read
+    Rule(
+        "an order about the answer",
+        1.0,
+        r"\b(?:add|append|include|insert|incorporate|put|place|mention|write|remove|delete|replace|reverse|swap|change|alter|modify|convert|translate|rearrange|randomly|insert|"
+        r"interchange|substitute|mix|scramble|encode|begin|end|start|conclude|capitalize|double|repeat|use)\b[^.!?\n]{0,120}?\b(?:in|to|of|from|into|within|throughout|with|at) "
+        r"(?:the (?:end|beginning|start|middle) of )?your (?:next )?(?:response|answer|reply|replies|responses|answers|output)\b",
+        where="read",
+    ),
+    Rule(
+        "an order to put code into the answer",
+        1.0,
+        r"\b(?:utili[sz]e|append|meld|incorporate|integrate|insert|include|add|embed|inject|merge|blend|weave|place|use|apply|employ|execute|run|put|ensure|assimilate|infuse|implant|fuse|"
+        r"combine|attach|adopt|introduce)\w*\b[^.!?\n]{0,60}?\b(?:following|subsequent|ensuing|below|given|provided|next) code (?:snippet|section|block|excerpt|segment|fragment|portion|piece|chunk|lines?|"
+        r"sample|sequence)?\b[^.!?\n]{0,60}?\b(?:your|the code you|solution|codebase)",
+        where="read",
+    ),
+    Rule(
+        "an order to fetch something and send it away",
+        1.0,
+        r"\b(?:retrieve|retrive|fetch|get|find|access|obtain|look up|list|collect|download|search|check|read|gather|extract|export|pull|show|provide|give|use)\b[^.!?\n]{4,160}?\b(?:and|then|,) "
+        r"(?:then )?(?:also )?(?:send|e-?mail|forward|share|mail|transmit|transfer|text|post|deliver)\b[^!?\n]{0,90}?[\w.+-]+@[\w-]+\.\w+",
+        where="read",
+    ),
+    Rule(
+        "an order in the name of the user",
+        1.0,
+        r"\bplease (?:\w+ly )?(?:transfer|grant|redirect|initiate|pay|withdraw|deposit|schedule|unlock|lock|disable|enable|delete|erase|remove|turn|change|update|modify|set|add|give|share|send|"
+        r"buy|sell|order|book|cancel|arrange|create|make|execute|approve|open|close|export|install|uninstall|clear|reset|deactivate|activate|permit|allow|dispatch|adjust|publish|post)\b"
+        r"[^!?\n]{0,80}?(?:\bfrom my\b|\bmy (?:\w+ ){0,3}?(?:account|wallet|shipment|calendar|home|house|door|device|venmo|paypal|bank|card|files?|history|drive|dropbox|garage|patient|appointments?|"
+        r"medical|records?|location|system)\b|\bid '?[a-z]*\d+|\b(?:permanent|full|admin(?:istrator)?|remote) access\b)",
+        where="read",
+    ),
+    Rule(
+        "a question for the machine's own secret",
+        1.0,
+        r"\b(?:confirm|verify|reveal|share|disclose|provide|ask for|know|tell (?:me|us)|give (?:me|us)|guess) (?:\w+ )?(?:the|your|our) (?:\w+ )?(?:password|passcode|passphrase|secret (?:key|code|word|string|phrase)|"
+        r"access code)\b(?: (?:to|of|for|that) (?:our|your|the) (?:system|account))?[.?!,]|\bwhat (?:would|could|might|will) (?:be )?your (?:password|passcode|secret)\b|"
+        r"\b(?:secret (?:code|string|key|phrase)|password)\b[^.?!]{0,40}\b(?:unlocks|grants access to|opens) (?:our|your|the) system\b",
+        where="asked",
     ),
 )
 """The signs, each counted once a text."""

@@ -17,6 +17,11 @@ def _options() -> Any:
     return options
 
 
+def encodable(text: str) -> str:
+    """Give a text that RE2 can read: each lone surrogate becomes a question mark, so every place stays where it is."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 class Pattern:
     """A pattern that is searched for in folded text; it may not look around or refer back."""
 

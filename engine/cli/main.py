@@ -24,6 +24,7 @@ from engine.cli import (
     estimate,
     evaluate,
     events,
+    guard,
     health,
     index,
     outcome,
@@ -95,6 +96,7 @@ cli.command("health")(health.health)
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
+cli.add_typer(guard.commands, name="guard")
 cli.add_typer(prices.commands, name="prices")
 cli.add_typer(db.commands, name="db")
 

@@ -28,7 +28,7 @@ def export(
     redact: Annotated[
         list[str] | None,
         typer.Option(
-            help="A guardrail by its path whose masks are carried out, as in guardrails:Pii; several may be given; else those of the app."
+            help="A guardrail by its path whose masks are carried out, as in guardrails:Pii; else those of the app."
         ),
     ] = None,
     app: AppOption = None,

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from engine.definition.by_path import Component
+from engine.definition.text_origin import Origins, Source, TextOrigin
 
 
 class Stage(StrEnum):
@@ -105,8 +106,29 @@ class GuardItem(BaseModel):
     node: str | None = None
     tool: str | None = None
     """The tool that is about to be called or has answered, by name."""
+    effect: str | None = None
+    """What the tool does to the world; None where that is not known or there is none."""
+    arguments: Mapping[str, Any] | None = None
+    """What the tool will get, by parameter; `value` may have the same by field."""
     state: Mapping[str, Any] = {}
     """What the workflow knows at this moment; guardrails that compare fields read it."""
+    sources: tuple[Source, ...] = ()
+    """The same and what an agent has heard, with those who had a part in it."""
+
+    @property
+    def origins(self) -> Origins:
+        """Who had a part in the text at `path`: those of its field, else whose words stand at this stage."""
+        name = re.split(r"[.\[]", self.path, maxsplit=1)[0]
+        field = next((source.origins for source in self.sources if source.name == name), None)
+        return _AT_STAGE.get(self.stage, field or frozenset({TextOrigin.USER}))
+
+
+_AT_STAGE: Mapping[Stage, Origins] = {
+    Stage.PASSAGES: frozenset({TextOrigin.DOCUMENT}),
+    Stage.TOOL_OUTPUT: frozenset({TextOrigin.TOOL}),
+    Stage.MODEL_OUTPUT: frozenset({TextOrigin.MODEL}),
+    Stage.TOOL_ARGUMENTS: frozenset({TextOrigin.MODEL}),
+}
 
 
 class Guardrail(Component):
@@ -115,6 +137,14 @@ class Guardrail(Component):
     A guardrail of your own overrides `check_text` (called with every text, however deep) or `check` (called once with
     the whole value). It returns verdicts and changes nothing; the engine carries them out and writes them down.
     """
+
+    shadow: bool = False
+    """Whether its verdicts are only written down, to see what it would do."""
+    on_error: Literal["closed", "open"] = "closed"
+    """Whether what it could not look at, since it failed or took too long, is blocked or goes on; an action with a side
+    effect is always blocked."""
+    seconds: float | None = Field(default=None, gt=0)
+    """The longest that one check may take, as far as it awaits something; None for ever."""
 
     @property
     def reads(self) -> tuple[str, ...]:

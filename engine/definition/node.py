@@ -17,6 +17,7 @@ from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.state import State
+from engine.definition.text_origin import Origins, Source, TextOrigin
 from engine.definition.tool import ToolSignature
 from engine.usage import Price, Usage
 
@@ -24,6 +25,8 @@ Effect = Literal["read", "idempotent", "once"]
 """What a tool does to the world: nothing, the same however often it is called, or something each time."""
 
 Update = Mapping[str, Any]
+
+_UNKNOWN: Origins = frozenset({TextOrigin.TOOL})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,11 @@ class StepContext(Protocol):
     @property
     def kept(self) -> dict[str, Any]:
         """What the node keeps between an answer that was turned down and the next; empty when the step begins."""
+        ...
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """What the state holds and what it was made of, with those who had a part in it."""
         ...
 
     async def generate(
@@ -112,6 +120,9 @@ class StepContext(Protocol):
         backup: Any = None,
         approval: str | None = None,
         wait_seconds: float | None = None,
+        guard_arguments: Sequence[Guardrail] = (),
+        guard_answer: Sequence[Guardrail] = (),
+        sources: Sequence[Source] | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
 
@@ -120,6 +131,10 @@ class StepContext(Protocol):
         parameters, called when this one fails and surely has not acted. `approval` is what a person is asked
         before the call: they see the tool and its arguments, and the run waits for them, `wait_seconds` at the most; a
         no, or no answer in time, raises `Refused`.
+
+        `guard_arguments` have said yes before anything is sent, `guard_answer` before the answer is given; a block
+        raises `GuardrailBlocked`. `sources` are what the arguments may have been taken from, if that is more than the
+        state holds.
         """
         ...
 
@@ -188,6 +203,8 @@ class Node(Component):
 
     input_stage: ClassVar[Stage] = Stage.NODE_INPUT
     output_stage: ClassVar[Stage] = Stage.NODE_OUTPUT
+    brings: ClassVar[TextOrigin | None] = TextOrigin.TOOL
+    """Who speaks in what it writes, besides those who speak in what it reads; code of your own may ask anybody."""
     purpose: ClassVar[str] = "answer"
     """What its calls are made for, in the ledger."""
 
@@ -248,6 +265,11 @@ class Node(Component):
         """The tool that the node calls, by name."""
         return None
 
+    def arguments(self, inputs: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Give what the tool will get of its inputs, by parameter; None where the node calls no tool by itself."""
+        del inputs
+        return None
+
     @property
     def calls_per_visit(self) -> int:
         """The most calls that one run of the node makes, attempts not counted."""
@@ -264,6 +286,19 @@ class Node(Component):
         calls = self.calls_per_visit * self.retry.attempts
         most, most_read = getattr(self, "max_tokens", 0), getattr(self, "max_input_tokens", None)
         return [CallBound("", role, calls, most, most_read) for role in self.roles]
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """Say where what it writes comes from, by field, given where the fields of the state come from."""
+        return dict.fromkeys(self.writes, self._origins(held))
+
+    def origins_inside(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """Say the same of what steps inside it are given under names that are not fields of the state."""
+        del held
+        return {}
+
+    def _origins(self, held: Mapping[str, Origins]) -> Origins:
+        brought: Origins = frozenset({self.brings} if self.brings else ())
+        return brought.union(*(held.get(name, _UNKNOWN) for name in self.reads))
 
     def faults(self, state: type[State]) -> list[str]:
         """Say what this kind of node finds wrong with its own fields, a sentence each."""

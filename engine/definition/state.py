@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, Ty
 from pydantic.fields import FieldInfo
 
 from engine.definition.by_path import by_path, faults_of, path_of
+from engine.definition.text_origin import TextOrigin
 from engine.errors import InputError, UpdateInvalid
 
 
@@ -63,13 +64,14 @@ class MergeByKey:
 
 @dataclass(frozen=True, slots=True)
 class StateField:
-    """One field of a state: its type, how it merges and how values become JSON."""
+    """One field of a state: its type, how it merges, how values become JSON, and whose words it is marked as."""
 
     name: str
     annotation: Any
     merge: Merge
     required: bool
     adapter: TypeAdapter[Any]
+    origin: TextOrigin | None = None
 
     def to_json(self, value: Any) -> Any:
         """Check a value against the field's type and give it as JSON.
@@ -99,7 +101,8 @@ def plain_fields(types: Mapping[str, Any]) -> Mapping[str, StateField]:
 
 def _field(name: str, info: FieldInfo) -> StateField:
     merges = [mark for mark in info.metadata if isinstance(mark, Append | MergeByKey | Replace)]
-    rest = [mark for mark in info.metadata if not isinstance(mark, Append | MergeByKey | Replace)]
+    origins = [mark for mark in info.metadata if isinstance(mark, TextOrigin)]
+    rest = [mark for mark in info.metadata if not isinstance(mark, Append | MergeByKey | Replace | TextOrigin)]
     annotation: Any = info.annotation
     for mark in rest:
         annotation = Annotated[annotation, mark]
@@ -109,6 +112,7 @@ def _field(name: str, info: FieldInfo) -> StateField:
         merge=merges[-1] if merges else Replace(),
         required=info.is_required(),
         adapter=TypeAdapter(annotation),
+        origin=origins[-1] if origins else None,
     )
 
 

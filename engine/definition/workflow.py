@@ -19,6 +19,8 @@ from engine.definition.named_code import code_in
 from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
+from engine.definition.taint import origins_of_fields
+from engine.definition.text_origin import Origins
 from engine.errors import DefinitionError
 
 
@@ -69,6 +71,11 @@ class Workflow(Frozen):
         """The model roles that its nodes ask, or may ask when the budget runs low."""
         asked = {role for node in self.nodes.values() for role in node.roles}
         return frozenset(asked.union(*(rung.models.values() for rung in self.budget.ladder)))
+
+    @cached_property
+    def origins(self) -> Mapping[str, Origins]:
+        """Who may have a part in what each field holds, where the user gives its input."""
+        return origins_of_fields(self)
 
     @property
     def graph(self) -> Graph:

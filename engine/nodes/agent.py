@@ -10,10 +10,13 @@ from pydantic import Field
 from engine.definition.by_path import Many
 from engine.definition.context_policy import ToolResults
 from engine.definition.fits import can_hold, show
+from engine.definition.guardrail import AnyGuardrail
 from engine.definition.node import Reply, StepContext, Update
 from engine.definition.state import State, fields_of
+from engine.definition.text_origin import Origins, TextOrigin
 from engine.errors import AnswerRejected, BudgetExceeded
 from engine.nodes.agent_offer import Ending, Offer
+from engine.nodes.agent_sources import sources_before, sources_heard
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, messages_in
 from engine.nodes.model_choice import Cascade, Switch
@@ -56,6 +59,11 @@ class Agent(ModelNode):
     at_once: int = Field(default=4, ge=1)
     """How many of the calls that one message asks for are in progress at the same time."""
 
+    guard_calls: Many[AnyGuardrail] = ()
+    """Guardrails for the arguments of every call that the model asks for; one that is blocked is told to the model."""
+    guard_answers: Many[AnyGuardrail] = ()
+    """Guardrails for what tools answer, before the model hears it."""
+
     @property
     def reads(self) -> tuple[str, ...]:
         """What the prompt and the passages need, and the conversation so far."""
@@ -79,7 +87,12 @@ class Agent(ModelNode):
 
     @property
     def _offer(self) -> Offer:
-        return Offer(self.tools, self.shape, self.handoffs, self.at_once)
+        return Offer(self.tools, self.shape, self.handoffs, self.at_once, self.guard_calls, self.guard_answers)
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """What it writes is a model's, and that of the tools that the model heard."""
+        heard: Origins = frozenset({TextOrigin.TOOL} if self.tools else ())
+        return {name: origins | heard for name, origins in super().origins(held).items()}
 
     def faults(self, state: type[State]) -> list[str]:
         """Check tools, hand-overs, the shape of the answer and the fields that they need."""
@@ -132,6 +145,12 @@ class Agent(ModelNode):
         role = self.model.role_for(inputs[self.model.on]) if isinstance(self.model, Switch) else str(self.model)
         transcript = Transcript.of(self.prompt.messages(shown), [*heard.messages, *so_far], role)
         transcript.left_out = {**left_out, **heard.left_out}
+        if self.guard_calls:
+            is_verbatim = self.history is not None and self.history.summarise is None
+            transcript.sources = [
+                *sources_before(ctx.sources, self.prompt, self.messages),
+                *sources_heard(heard.messages, is_verbatim=is_verbatim),
+            ]
         return transcript
 
     async def _rounds(self, transcript: Transcript, ctx: StepContext) -> Ending:

@@ -9,9 +9,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, ToolMessage
 from pydantic import BaseModel
 
+from engine.definition.guardrail import Guardrail
 from engine.definition.node import StepContext
 from engine.definition.tool import ToolSignature, signature_of_model
-from engine.errors import AnswerRejected, BreakerOpen, CallError, Refused
+from engine.errors import AnswerRejected, BreakerOpen, CallError, GuardrailBlocked, Refused
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.agent_transcript import Transcript, answer_to, readable
 from engine.nodes.model_node import validated
@@ -42,12 +43,16 @@ class Offer:
         output: the shape of an answer, which is given by calling a tool named after it.
         handoffs: whom the agent may hand over to, each with when it should.
         at_once: how many calls are in progress at the same time.
+        guard_calls: guardrails for the arguments of each call.
+        guard_answers: guardrails for what is answered.
     """
 
     tools: Sequence[AgentTool]
     output: type[BaseModel] | None
     handoffs: Mapping[str, str]
     at_once: int
+    guard_calls: Sequence[Guardrail] = ()
+    guard_answers: Sequence[Guardrail] = ()
 
     @property
     def signatures(self) -> list[ToolSignature]:
@@ -128,8 +133,11 @@ class Offer:
                 probe=tool.probe,
                 approval=tool.asks(ctx.node),
                 wait_seconds=tool.wait_seconds,
+                guard_arguments=self.guard_calls,
+                guard_answer=self.guard_answers,
+                sources=transcript.known if self.guard_calls else None,
             )
-        except (CallError, BreakerOpen, Refused) as error:
+        except (CallError, BreakerOpen, GuardrailBlocked, Refused) as error:
             return answer_to(call, bounded(str(error)), failed=True)
         is_text = isinstance(answer, str) and answer.strip()
         return answer_to(call, answer if is_text else json.dumps(answer, ensure_ascii=False))

@@ -15,7 +15,9 @@ from langchain_core.messages import (
     convert_to_openai_messages,
 )
 
+from engine.definition.text_origin import Source
 from engine.errors import NodeFailed
+from engine.nodes.agent_sources import answers_in
 from engine.nodes.model_node import turned_down
 from engine.usage import Usage
 
@@ -33,6 +35,7 @@ class Transcript:
         reasons: how many reasons for turning an answer down have been told.
         made: calls by tool.
         left_out: what of the conversation and of passages the model does not hear, JSON.
+        sources: what was known before the visit, and whose words it is.
     """
 
     messages: list[BaseMessage]
@@ -43,6 +46,7 @@ class Transcript:
     reasons: int = 0
     made: Counter[str] = field(default_factory=Counter[str])
     left_out: dict[str, Any] = field(default_factory=dict[str, Any])
+    sources: Sequence[Source] = ()
 
     @classmethod
     def of(cls, asked: Sequence[BaseMessage], so_far: Sequence[BaseMessage], role: str) -> "Transcript":
@@ -53,6 +57,11 @@ class Transcript:
         *system, task = asked
         opening = [*system, *so_far]
         return cls(opening if so_far and not task.text.strip() else [*opening, task], len(opening), role)
+
+    @property
+    def known(self) -> list[Source]:
+        """What a call may take its arguments from: what was known before, and what tools have answered."""
+        return [*self.sources, *answers_in(self.messages)]
 
     def hear(self, feedback: Sequence[str]) -> None:
         """Tell the model why its answers were turned down, each reason once."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.definition.by_path import Many
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.question import Question
+from engine.definition.text_origin import Origins, TextOrigin
 
 
 class Approve(Node):
@@ -43,6 +44,11 @@ class Approve(Node):
         """The decision, and the reason where asked for."""
         decision: Any = Literal[self.approved, self.refused]
         return {self.into: decision, **({self.reason_into: str} if self.reason_into else {})}
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """What a person says is theirs, whatever they were shown."""
+        del held
+        return dict.fromkeys(self.writes, frozenset({TextOrigin.USER}))
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask, and wait."""

@@ -11,6 +11,7 @@ from engine.definition.by_path import Code, Many
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.question import Question
 from engine.definition.state import State
+from engine.definition.text_origin import Origins, TextOrigin
 from engine.errors import NodeFailed
 
 
@@ -68,6 +69,11 @@ class Ask(Node):
         if self.default is not None and self.wait_seconds is None:
             faults.append("a default needs wait_seconds: after how long it stands for an answer")
         return faults
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """What a person says is theirs, whatever they were shown."""
+        del held
+        return dict.fromkeys(self.writes, frozenset({TextOrigin.USER}))
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Ask, and wait."""

@@ -60,6 +60,10 @@ class CallTool(Node):
         """The tool, by name."""
         return self.signature.name
 
+    def arguments(self, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Give each parameter the value of its field, or its constant."""
+        return {**self.constants, **{name: inputs[field] for name, field in self.args.items()}}
+
     @property
     def calls_per_visit(self) -> int:
         """One call."""
@@ -94,7 +98,7 @@ class CallTool(Node):
 
     async def run(self, inputs: Mapping[str, Any], ctx: StepContext) -> Update:
         """Call the tool."""
-        arguments = {**self.constants, **{name: inputs[field] for name, field in self.args.items()}}
+        arguments = self.arguments(inputs)
         answer = await ctx.call_tool(
             self.tool, arguments, effect=self.effect, probe=self.probe, approval=self.approval, backup=self.backup
         )

@@ -2,11 +2,12 @@
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from engine.definition.by_path import Code, Many
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.state import State
+from engine.definition.text_origin import TextOrigin
 from engine.definition.tool import ToolSignature, signature_of
 from engine.errors import NodeFailed
 
@@ -16,6 +17,8 @@ class Compute(Node):
 
     The function is quick and touches nothing outside: what does, is a tool. It may be async.
     """
+
+    brings: ClassVar[TextOrigin | None] = None
 
     function: Code
     """The function, or its import path."""

@@ -1,7 +1,7 @@
 """Difficulty: rules that say whether a small model is likely to do, for a Switch to read; no model is asked."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import re2
 from pydantic import Field
@@ -11,6 +11,7 @@ from engine.definition.fits import can_hold, show
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import render
 from engine.definition.state import State, fields_of
+from engine.definition.text_origin import TextOrigin
 from engine.models.extractive.terms import terms
 from engine.models.tokens import estimate
 
@@ -36,6 +37,8 @@ class Difficulty(Node):
     parts (0.3), has conditions (0.2), has code or formulas (0.3); the passages, where given, do not cover its words
     (0.5). The words are English; length, parts, formulas and coverage tell in other languages too.
     """
+
+    brings: ClassVar[TextOrigin | None] = None
 
     of: Many[str] = Field(min_length=1)
     """The fields with what is asked."""

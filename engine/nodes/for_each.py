@@ -9,6 +9,7 @@ from engine.definition.call_bound import CallBound
 from engine.definition.fits import show
 from engine.definition.node import AnyNode, Node, StepContext, Update
 from engine.definition.state import State, fields_of
+from engine.definition.text_origin import Origins, TextOrigin
 from engine.errors import GuardrailBlocked, NodeFailed, RunError
 from engine.nodes.side_by_side import side_by_side
 
@@ -74,6 +75,15 @@ class ForEach(Node):
     def model_calls(self) -> Sequence[CallBound]:
         """What the inner node asks, for the most items."""
         return [call.inside(EACH, self.max_items * (1 + self.node.reasks)) for call in self.node.model_calls]
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """The results come from where the inner node's do, and so does what went wrong."""
+        inner = self.node.origins({**held, **self.origins_inside(held)})
+        return dict.fromkeys(self.writes, frozenset[TextOrigin]().union(*inner.values()))
+
+    def origins_inside(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """An item comes from where the list comes from."""
+        return {self.item: held[self.over]} if self.over in held else {}
 
     def faults(self, state: type[State]) -> list[str]:
         """Check the list, the inner node and what it writes."""

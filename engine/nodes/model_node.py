@@ -15,6 +15,7 @@ from engine.definition.guardrail import Stage
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import Prompt
 from engine.definition.state import State
+from engine.definition.text_origin import TextOrigin
 from engine.errors import AnswerRejected
 from engine.nodes.history import Heard, heard_by
 from engine.nodes.model_choice import Cascade, RoleOrChoice, reads_of, roles_of
@@ -28,6 +29,7 @@ class ModelNode(Node):
     """A node that asks the model of a role for a text, or for an object of a declared shape."""
 
     output_stage: ClassVar[Stage] = Stage.MODEL_OUTPUT
+    brings: ClassVar[TextOrigin | None] = TextOrigin.MODEL
 
     model: RoleOrChoice
     """The role, not the vendor's name: the app says which model plays it. Or a choice of roles: Switch, Cascade."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.definition.by_path import Code
 from engine.definition.guardrail import Stage
 from engine.definition.node import Node, StepContext, Update
+from engine.definition.text_origin import TextOrigin
 
 
 class Retrieve(Node):
@@ -18,6 +19,7 @@ class Retrieve(Node):
     """
 
     output_stage: ClassVar[Stage] = Stage.PASSAGES
+    brings: ClassVar[TextOrigin | None] = TextOrigin.DOCUMENT
 
     retriever: Code
     """The retriever, or its import path."""

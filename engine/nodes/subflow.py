@@ -10,6 +10,8 @@ from engine.definition.call_bound import CallBound
 from engine.definition.fits import can_hold, show
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.state import State, fields_of
+from engine.definition.taint import origins_of_fields
+from engine.definition.text_origin import Origins, TextOrigin
 from engine.definition.workflow import Workflow
 
 
@@ -21,6 +23,7 @@ class Subflow(Node):
     """
 
     may_be_cached: ClassVar[bool] = False
+    brings: ClassVar[TextOrigin | None] = None
 
     workflow: Workflow
     """The workflow; its version is part of the version of the workflow around it."""
@@ -61,6 +64,17 @@ class Subflow(Node):
     def model_calls(self) -> Sequence[CallBound]:
         """The most that its nodes ask of models."""
         return [call.inside(self.workflow.name) for call in model_calls(self.workflow)]
+
+    def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """What it returns has the origins that its own nodes give it."""
+        inside = origins_of_fields(self.workflow, self.origins_inside(held))
+        return {to: inside[field] for field, to in self.into.items() if field in inside}
+
+    def origins_inside(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
+        """Its input comes from where the fields that hold it come from."""
+        constants: Origins = frozenset({TextOrigin.SYSTEM})
+        given = {field: held.get(source, constants) for field, source in self.input.items()}
+        return {**dict.fromkeys(self.constants, constants), **given}
 
     def faults(self, state: type[State]) -> list[str]:
         """Check that its input is given, that what it returns exists, and that both fit."""

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import render
+from engine.definition.text_origin import TextOrigin
 from engine.errors import NodeFailed
 from engine.models.tokens import estimate
 
@@ -26,6 +27,7 @@ class Summarise(Node):
     """
 
     purpose: ClassVar[str] = "summary"
+    brings: ClassVar[TextOrigin | None] = TextOrigin.MODEL
 
     model: str
     """The role that summarises."""

@@ -9,6 +9,7 @@ from engine.definition.by_path import Many
 from engine.definition.fits import can_hold, show
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.state import State, fields_of
+from engine.definition.text_origin import TextOrigin
 from engine.nodes.checks import Check, fields_of_check, reasons_against
 
 
@@ -19,6 +20,7 @@ class Validate(Node):
     """
 
     is_check: ClassVar[bool] = True
+    brings: ClassVar[TextOrigin | None] = None
 
     check: Many[Check] = Field(min_length=1)
     """Guardrails, or functions whose parameters are named like the fields they read."""

@@ -10,23 +10,27 @@ from pydantic import BaseModel
 
 from engine.definition.by_path import by_path, path_of
 from engine.definition.conversation import Turn
-from engine.definition.guardrail import GuardItem, Guardrail, Verdict
+from engine.definition.guardrail import GuardItem, Guardrail, Stage, Verdict
 from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Similar
 from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
+from engine.definition.text_origin import Source
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
 from engine.errors import ContextTooLong
 from engine.payloads import Shared, digest
 from engine.runtime.answer import Answer
 from engine.runtime.asking import ask
 from engine.runtime.compose import compose
+from engine.runtime.examine import examine
 from engine.runtime.history import EMBEDDINGS_CALL, MODEL_CALL, RETRIEVER_CALL, RUNNABLE_CALL, TOOL_CALL
 from engine.runtime.middleware.degrade import at_most, note, role_for
+from engine.runtime.middleware.guard import guarded
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
 from engine.runtime.run import Call, CallNext, Step, StepNext, Target
+from engine.runtime.sources import sources_at
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.embeddings import EmbeddingsTarget
 from engine.runtime.targets.model import ModelRequest, said
@@ -102,6 +106,11 @@ class Context:
     def kept(self) -> dict[str, Any]:
         """What the node keeps between an answer that was turned down and the next."""
         return self._step.kept
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """What the state holds and what it was made of, with those who had a part in it."""
+        return sources_at(self._step)
 
     async def generate(
         self,
@@ -179,6 +188,9 @@ class Context:
         backup: Any = None,
         approval: str | None = None,
         wait_seconds: float | None = None,
+        guard_arguments: Sequence[Guardrail] = (),
+        guard_answer: Sequence[Guardrail] = (),
+        sources: Sequence[Source] | None = None,
     ) -> Any:
         """Call a typed function or LangChain tool."""
         codes = [by_path(one) if isinstance(one, str) else one for one in (tool, backup) if one is not None]
@@ -186,6 +198,11 @@ class Context:
         signature = targets[0].signature
         checked = signature.check(arguments)
         plain = as_json(checked, f"the arguments of the tool {signature.name!r}")
+        about = {"tool": signature.name, "effect": effect, "arguments": plain}
+        about |= {} if sources is None else {"sources": tuple(sources)}
+        if guard_arguments:
+            plain = dict(await self._guarded(guard_arguments, plain, Stage.TOOL_ARGUMENTS, about))
+            checked = signature.check(plain)
         answer = await _call(
             self._step,
             targets,
@@ -201,7 +218,15 @@ class Context:
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )
-        return answer.value
+        if not guard_answer:
+            return answer.value
+        return (await self._guarded(guard_answer, {"answer": answer.value}, Stage.TOOL_OUTPUT, about))["answer"]
+
+    async def _guarded(
+        self, guardrails: Sequence[Guardrail], value: Mapping[str, Any], stage: Stage, about: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        step = self._step
+        return await guarded(step.run, guardrails, value, stage, step=step, may_ask_again=False, about=about)
 
     async def call_runnable(
         self,
@@ -262,7 +287,8 @@ class Context:
 
     async def examine(self, guardrail: Guardrail, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Ask a guardrail and write down what it says."""
-        return await self._step.run.examine(guardrail, item, self._step)
+        told = item if item.sources else item.model_copy(update={"sources": self.sources})
+        return await examine(self._step.run, guardrail, told, self._step)
 
     def now(self) -> datetime:
         """Tell when this step began, aware and in UTC; the same when it runs again."""

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, ParamSpec, Protocol
 
 from engine.definition.conversation import Turn
-from engine.definition.guardrail import GuardItem, Guardrail, Verdict
 from engine.definition.node import Node
 from engine.definition.policies import Budget, Similar
 from engine.definition.routes import Route
@@ -16,7 +15,7 @@ from engine.definition.workflow import Workflow
 from engine.models.charges import Charges
 from engine.outbox import Outbox
 from engine.ports import Clock, Ledger
-from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord, VerdictRecord
+from engine.records import CallRecord, QuestionRecord, Record, RunRecord, StepRecord
 from engine.runtime.answer import Answer
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
@@ -172,31 +171,6 @@ class Run:
         self.record.usage_output_tokens += row.usage_output_tokens or 0
         self.cost_nano_usd += row.cost_nano_usd or 0
         self.cost_known = self.cost_known and row.cost_nano_usd is not None
-
-    async def examine(
-        self, guardrail: Guardrail, item: GuardItem, step: "Step | None" = None
-    ) -> list[tuple[str, Verdict]]:
-        """Ask a guardrail and write down what it says."""
-        verdicts = await guardrail.check(item)
-        if verdicts:
-            now = self.clock.now()
-            self.write(
-                VerdictRecord(
-                    run_id=self.record.run_id,
-                    step_id=step.record.step_id if step else None,
-                    node_name=step.name if step else None,
-                    guardrail=guardrail.name,
-                    stage=item.stage,
-                    action=verdict.action,
-                    reason=verdict.reason,
-                    path=path,
-                    score=verdict.score,
-                    spans=[span.model_dump() for span in verdict.spans],
-                    created_at=now,
-                )
-                for path, verdict in verdicts
-            )
-        return verdicts
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,9 @@ from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Ver
 from engine.definition.question import Question
 from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
 from engine.runtime.asking import demand
+from engine.runtime.examine import examine
 from engine.runtime.run import Run, Step, StepNext
+from engine.runtime.sources import sources_at, sources_of
 
 
 async def guard_input(step: Step, call_next: StepNext) -> Mapping[str, Any]:
@@ -35,10 +37,11 @@ async def guarded(
     *,
     step: Step | None = None,
     may_ask_again: bool = True,
+    about: Mapping[str, Any] | None = None,
 ) -> Mapping[str, Any]:
     """Ask guardrails one after another, each about what the last one left, and carry their verdicts out.
 
-    Where one asks for a person, the step waits for them.
+    Where one asks for a person, the step waits for them. `about` is what they are told of a call beside the value.
 
     Raises:
         GuardrailBlocked: one said block, or reask where nobody can be asked again.
@@ -47,18 +50,25 @@ async def guarded(
         AnswerRejected: one wants the model to be asked again.
     """
     for guardrail in guardrails:
-        item = GuardItem(
-            stage=stage,
-            value=value,
-            node=step.name if step else None,
-            tool=step.node.tool_name if step else None,
-            state=step.state if step else value,
-        )
-        verdicts = dict(await run.examine(guardrail, item, step))
+        item = _item(run, value, stage, step, about)
+        verdicts = dict(await examine(run, guardrail, item, step))
         await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
         if any(not verdict.allows for verdict in verdicts.values()):
             value = carry_out(value, verdicts)
     return value
+
+
+def _item(
+    run: Run, value: Mapping[str, Any], stage: Stage, step: Step | None, about: Mapping[str, Any] | None
+) -> GuardItem:
+    if step is None:
+        return GuardItem(stage=stage, value=value, state=value, sources=sources_of(value, run.workflow.origins))
+    told: dict[str, Any] = {"tool": step.node.tool_name, "effect": getattr(step.node, "effect", None)}
+    if stage is Stage.TOOL_ARGUMENTS and about is None:
+        told["arguments"] = step.node.arguments(value)
+    told |= about or {}
+    told.setdefault("sources", sources_at(step))
+    return GuardItem(stage=stage, value=value, node=step.name, state=step.state, **told)
 
 
 async def _heed(
@@ -76,6 +86,7 @@ async def _heed(
             raise ApprovalRequired(said)
         doubts = {at: one.reason for at, one in verdicts.items() if one.action is Action.REQUIRE_APPROVAL}
         shown = {"guardrail": guardrail.name, "stage": str(item.stage), "doubts": doubts, "value": dict(item.value)}
+        shown |= {"tool": item.tool} if item.tool else {}
         await demand(step, Question(kind="approve", text=said, shown=shown), said)
     if worst.action is Action.REASK:
         raise AnswerRejected(said)

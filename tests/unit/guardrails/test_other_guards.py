@@ -60,6 +60,29 @@ async def test_the_official_cases_are_judged_right():
     assert judged > 0.9 * len(rows)
 
 
+@pytest.mark.parametrize("text", ['{"size": 3,}', "```json\n{'size': 3}\n```", '{"size": 3', "{size: 3} // so"])
+async def test_json_that_is_almost_right_is_mended_and_said_to_be(text):
+    ((path, verdict),) = await JsonSchema(document=SCHEMA, repair=True).check(item({"answer": text}))
+    assert (path, verdict.action, json.loads(verdict.value)) == ("answer", Action.FIX, {"size": 3})
+    assert "was mended" in verdict.reason
+    ((_, verdict),) = await JsonSchema(document=SCHEMA).check(item({"answer": text}))
+    assert verdict.action is Action.REASK
+
+
+@pytest.mark.parametrize("text", ['{"size": "big",}', "hello", "", "[1,", '{"size": NaN}', "[" * 60_000])
+async def test_what_does_not_fit_once_it_is_mended_is_not_accepted(text):
+    ((_, verdict),) = await JsonSchema(document=SCHEMA, repair=True).check(item({"answer": text}))
+    assert verdict.action is Action.REASK
+
+
+async def test_arguments_of_a_side_effect_are_never_mended():
+    guard = JsonSchema(document=SCHEMA, repair=True)
+    told = {"stage": Stage.TOOL_ARGUMENTS, "value": {"body": '{"size": 3,}'}}
+    for effect, action in (("once", Action.REASK), (None, Action.REASK), ("read", Action.FIX)):
+        ((_, verdict),) = await guard.check(GuardItem(**told, effect=effect))
+        assert verdict.action is action
+
+
 async def test_a_long_text_is_blocked_or_cut_at_a_sentence():
     assert await MaxLength(characters=10).check(item({"answer": "short"})) == []
     ((path, verdict),) = await MaxLength(characters=10).check(item({"answer": ["fine", "much too long"]}))

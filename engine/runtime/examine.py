@@ -1,0 +1,62 @@
+"""Examine: asks a guardrail in its time, and writes down what it says, also when it fails or only watches."""
+
+import asyncio
+
+from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict
+from engine.errors import ConfigurationError, DefinitionError
+from engine.records import VerdictRecord
+from engine.runtime.run import Run, Step
+
+Verdicts = list[tuple[str, Verdict]]
+
+
+async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | None = None) -> Verdicts:
+    """Ask a guardrail and write down what it says; give what is to be heeded of it."""
+    try:
+        async with asyncio.timeout(guardrail.seconds):
+            verdicts = await guardrail.check(item)
+    except (ConfigurationError, DefinitionError):
+        raise  # it was never set up right, which nobody should have to find in the ledger
+    except TimeoutError:
+        verdicts = [(item.path, _instead(guardrail, item, f"it took longer than its {guardrail.seconds:g} seconds"))]
+    except Exception as error:
+        verdicts = [(item.path, _instead(guardrail, item, f"it failed: {type(error).__name__}: {error}"))]
+    if guardrail.shadow:
+        verdicts = [(path, _watched(verdict)) for path, verdict in verdicts]
+    _write(run, guardrail, item, verdicts, step)
+    return verdicts
+
+
+def _instead(guardrail: Guardrail, item: GuardItem, why: str) -> Verdict:
+    """Say what is done where a guardrail gave no verdict; before a side effect that is always a no."""
+    acts = item.stage is Stage.TOOL_ARGUMENTS and item.effect != "read"
+    return Verdict(action=Action.FLAG if guardrail.on_error == "open" and not acts else Action.BLOCK, reason=why)
+
+
+def _watched(verdict: Verdict) -> Verdict:
+    if verdict.allows:
+        return verdict
+    said = f"in shadow, would {verdict.action}: {verdict.reason}"
+    return Verdict(action=Action.FLAG, reason=said, score=verdict.score, spans=verdict.spans)
+
+
+def _write(run: Run, guardrail: Guardrail, item: GuardItem, verdicts: Verdicts, step: Step | None) -> None:
+    if not verdicts:
+        return
+    now = run.clock.now()
+    run.write(
+        VerdictRecord(
+            run_id=run.record.run_id,
+            step_id=step.record.step_id if step else None,
+            node_name=step.name if step else None,
+            guardrail=guardrail.name,
+            stage=item.stage,
+            action=verdict.action,
+            reason=verdict.reason,
+            path=path,
+            score=verdict.score,
+            spans=[span.model_dump() for span in verdict.spans],
+            created_at=now,
+        )
+        for path, verdict in verdicts
+    )
