@@ -16,7 +16,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from engine.app import App
 from engine.batches import Queued
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, DispatcherOption, JsonOption, parse_moment, parse_span, within
+from engine.cli.options import (
+    AppOption,
+    DatabaseOption,
+    DispatcherOption,
+    JsonOption,
+    parse_moment,
+    parse_span,
+    within,
+    workflow_named,
+)
 from engine.cli.render import console, errors
 from engine.cli.run import input_of
 from engine.control_records import BatchRecord
@@ -58,7 +67,7 @@ def enqueue(
     Example: flowledger enqueue triage --from messages.jsonl --tenant acme
     """
     loaded = load_app(app, database, dispatcher)
-    found = loaded.workflow(workflow)
+    found = workflow_named(loaded, workflow)
     if source is not None and (values or key):
         raise InputError("--from gives the inputs: leave FIELD=VALUE and --key out")
     place = QueuePlace(

@@ -1,5 +1,6 @@
 """Options that several commands share, and how their values are read."""
 
+import asyncio
 import getpass
 import json
 from collections.abc import Awaitable, Callable
@@ -9,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from engine.app import App
+from engine.definition.workflow import Workflow
 from engine.errors import InputError
 
 Found = TypeVar("Found")
@@ -64,6 +66,15 @@ def who_says() -> str | None:
         return getpass.getuser()
     except (KeyError, OSError):  # a container may have no such user
         return None
+
+
+def workflow_named(app: App, name: str) -> Workflow:
+    """Give the workflow that is run under a name: one of the code, or what a release of a name of its own points at.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    return app.workflow(name) if name in app.workflows else asyncio.run(within(app, lambda: app.released(name)))
 
 
 def parse_json(option: str, text: str) -> Any:

@@ -17,43 +17,51 @@ from engine.errors import InputError
 from engine.replay.batch import HowToReplay
 from engine.replay.replays import Replayed
 
+RecordedOption = Annotated[
+    bool, typer.Option("--recorded", help="Ask nobody: what was not recorded ends the replay, and is named.")
+]
+FromOption = Annotated[
+    str | None, typer.Option("--from", help="Ask everything anew from this node on, as in draft or draft#2.")
+]
+StateOption = Annotated[
+    str | None, typer.Option("--state", help="Fields that hold something else from that node on, as JSON.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="A change: model.ROLE=SPEC, prompt.NODE=TEXT or @FILE, node.NODE.FIELD=VALUE, "
+        "guardrail.NAME.FIELD=VALUE, budget.FIELD=VALUE.",
+    ),
+]
+VersionOption = Annotated[
+    str | None, typer.Option("--workflow-version", help="Run this version of the workflow, not the code's.")
+]
+EffectsOption = Annotated[
+    bool, typer.Option("--live-effects", help="Let tools that act once be called where no call was recorded.")
+]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option("--where", help="Select by any column, as in error_type=NodeFailed or calls.request_model~gpt."),
+]
+
 
 def replay(
     run: Annotated[
         str | None, typer.Argument(help="The run's id, or a beginning or end of it; none to replay a selection.")
     ] = None,
-    recorded: Annotated[
-        bool, typer.Option("--recorded", help="Ask nobody: what was not recorded ends the replay, and is named.")
-    ] = False,
-    since_node: Annotated[
-        str | None, typer.Option("--from", help="Ask everything anew from this node on, as in draft or draft#2.")
-    ] = None,
-    state: Annotated[
-        str | None, typer.Option("--state", help="Fields that hold something else from that node on, as JSON.")
-    ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A change: model.ROLE=SPEC, prompt.NODE=TEXT or @FILE, node.NODE.FIELD=VALUE, "
-            "guardrail.NAME.FIELD=VALUE, budget.FIELD=VALUE.",
-        ),
-    ] = None,
-    workflow_version: Annotated[
-        str | None, typer.Option("--workflow-version", help="Run this version of the workflow, not the code's.")
-    ] = None,
-    live_effects: Annotated[
-        bool, typer.Option("--live-effects", help="Let tools that act once be called where no call was recorded.")
-    ] = False,
+    recorded: RecordedOption = False,
+    since_node: FromOption = None,
+    state: StateOption = None,
+    settings: SetOption = None,
+    workflow_version: VersionOption = None,
+    live_effects: EffectsOption = False,
     max_cost: Annotated[str | None, typer.Option("--max-cost", help="What it may cost in all, in USD.")] = None,
     status: Annotated[str | None, typer.Option(help="Select runs of this status, as in failed.")] = None,
     workflow: Annotated[str | None, typer.Option(help="Select runs of this workflow.")] = None,
     tenant: Annotated[str | None, typer.Option(help="Select runs for this tenant.")] = None,
     since: SinceOption = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option("--where", help="Select by any column, as in error_type=NodeFailed or calls.request_model~gpt."),
-    ] = None,
+    where: WhereOption = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only so many of them, the same ones each time.")] = None,
     estimate: Annotated[bool, typer.Option("--estimate", help="Say what it would ask and cost, and stop.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before money is spent.")] = False,

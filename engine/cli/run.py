@@ -13,7 +13,7 @@ import typer
 from engine.app import App
 from engine.cli.listening import Listening
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, within, workflow_named
 from engine.cli.questions import print_waits
 from engine.cli.render import print_result
 from engine.definition.fits import can_hold
@@ -57,7 +57,7 @@ def run(
     Example: flowledger run answer-docs question="How are budgets enforced?" --json
     """
     loaded = load_app(app, database)
-    given = input_of(loaded.workflow(workflow), values or [], input_file)
+    given = input_of(workflow_named(loaded, workflow), values or [], input_file)
     who = {"tenant": tenant, "user": user, "conversation_id": conversation}
     if events:
         _leave(_to_the_end(_print_events(loaded, workflow, given, who)))

@@ -131,7 +131,13 @@ class Nats:
         async def ignore(_: Exception) -> None:
             """Say nothing: what goes wrong is raised as well."""
 
-        return await nats.connect(self._servers, name="flowledger", error_cb=ignore, **_CONNECTING)
+        client = nats.NATS()
+        try:
+            await client.connect(self._servers, name="flowledger", error_cb=ignore, **_CONNECTING)
+        except BaseException:  # one that is cancelled on the way has a socket by then
+            await _close(client)
+            raise
+        return client
 
     async def _see_to_stream(self, client: "Client") -> None:
         """Make the stream unless there is one, which may have been made by somebody who wants replicas."""

@@ -25,6 +25,7 @@ def flowledger(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("FLOWLEDGER_APP", "tests.cli_app:app")
     monkeypatch.setenv("FLOWLEDGER_DATABASE", f"sqlite:///{tmp_path}/runs.db")
+    monkeypatch.setattr("tests.cli_app.app.dispatcher", None)  # the app of the tests is one for all of them
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
 

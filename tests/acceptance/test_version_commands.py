@@ -76,3 +76,12 @@ def test_many_failed_runs_are_estimated_and_replayed(flowledger):
     live = flowledger(*select, "--set", "prompt.node=Better: {question}", "--yes")
     assert "spent $" in live.out
     assert flowledger("replay").code == flowledger("replay", "--batch", "none").code == 2
+
+
+def test_a_name_of_ones_own_is_released_run_and_queued(flowledger):
+    ran(flowledger)
+    (row,) = json.loads(flowledger("versions", "say", "--json").out)
+    assert flowledger("release", "set", "canary", row["version"][:8]).code == 0
+    assert json.loads(flowledger("run", "canary", "question=q", "--json").out)["workflow"] == "say"
+    assert flowledger("enqueue", "canary", "question=q").code == 0
+    assert flowledger("run", "sparrow", "question=q").code == 2

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from engine.cli.main import cli
+from engine.cli.main import cli, main
 from engine.testing import ScriptedModel, asking_for
 from tests.flows import app_for
 
@@ -123,25 +123,25 @@ def tour() -> list[str]:
     return [line.removeprefix("$ ").split("   #")[0].strip() for line in lines if line.startswith("$ flowledger")]
 
 
-def test_the_tour_of_the_readme_runs_as_it_stands(tmp_path):
+def test_the_tour_of_the_readme_runs_as_it_stands(tmp_path, monkeypatch, capsys):
     assert len(tour()) >= 6
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "FLOWLEDGER_DATABASE": "sqlite:///runs.db"}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FLOWLEDGER_DATABASE", "sqlite:///runs.db")
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook" / "refunds.md").write_text("# Refunds\n\nRefunds take five days.\n", encoding="utf-8")
     run_id = ""
     for line in tour():
         arguments = [run_id if word == "RUN" else word for word in shlex.split(line)[1:]]
-        (tmp_path / "handbook").mkdir(exist_ok=True)
-        (tmp_path / "handbook" / "refunds.md").write_text("# Refunds\n\nRefunds take five days.\n", encoding="utf-8")
-        ran = subprocess.run(
-            [sys.executable, "-m", "engine.cli.main", *arguments],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.returncode == 0, f"{line}\n{ran.stderr}"
+        monkeypatch.setattr(sys, "argv", ["flowledger", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+        ran = capsys.readouterr()
+        assert code == 0, f"{line}\n{ran.err}"
         if "--json" in arguments and "run" in arguments:
-            run_id = json.loads(ran.stdout)["run_id"]
+            run_id = json.loads(ran.out)["run_id"]
 
 
 def test_links_between_pages_lead_somewhere():

@@ -63,7 +63,7 @@ async def _write_intent(call: Call, row: CallRecord) -> None:
     except BaseException:
         call.record = None  # it was not sent
         row.status, row.charged_tokens, row.charged_nano_usd = "cancelled", 0, 0
-        row.cost_nano_usd, row.cost_source = 0, "not_billed"
+        row.cost_nano_usd, row.cost_source = 0, "not_billed" if call.recorded is None else "recorded"
         _end(call, row)
         raise
 

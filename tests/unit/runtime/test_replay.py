@@ -70,12 +70,16 @@ async def same(workflow: Workflow, given: dict[str, Any] | None = None, **models
         for chat in (model.model for model in models.values()):
             chat.script[:] = [AssertionError("a replay asked a model")]
         replayed = await app.replay(result.run_id)
-        assert replayed.difference is None
+        failures = {step.error_type for step in await app.ledger.steps(result.run_id) if step.error_type}
+        if len(failures) > 1:  # which of several ways failed first is chance
+            assert {result.error.type, replayed.result.error.type} <= failures
+        else:
+            assert replayed.difference is None
         assert (replayed.result.status, replayed.result.output) == (result.status, result.output)
         assert replayed.live == 0
         both = [*await app.ledger.steps(result.run_id), *await app.ledger.steps(replayed.result.run_id)]
         was_cut = any(step.status == "cancelled" for step in both)
-        if not was_cut:  # where one way fails, chance says how far the others had come
+        if not was_cut and len(failures) < 2:  # where one way fails, chance says how far the others had come
             assert await rows(app, replayed.result.run_id) == await rows(app, result.run_id)
         return result, replayed
 
@@ -209,14 +213,29 @@ async def test_another_model_of_a_role_is_asked(tmp_path):
     assert live.result.output["answer"] == "other"
 
 
-@pytest.mark.parametrize("allowed", [False, True])
-async def test_what_acts_once_is_done_in_a_replay_only_where_that_is_said(allowed):
+@pytest.mark.parametrize(
+    ("options", "opens", "ticket"),
+    [({}, 1, "as before"), ({"stubs": {"open_ticket": "T-0"}}, 1, "T-0"), ({"live_effects": True}, 2, "another")],
+)
+async def test_what_acts_once_is_done_in_a_replay_only_where_that_is_said(options, opens, ticket):
     tool = CallTool(tool=open_ticket, args={"question": "answer"}, into="ticket", effect="once")
     async with app_for(line(("draft", draft()), ("open", tool)), large=scripted("a", "b")) as app:
         result = await app.run("line", {"question": "q"})
-        replayed = await app.replay(result.run_id, since="draft", live_effects=allowed)
-    assert replayed.result.status == ("succeeded" if allowed else "failed")
-    assert allowed or "acts once; --live-effects lets it" in str(replayed.result.error)
+        replayed = await app.replay(result.run_id, since="draft", **options)
+        calls = [*await app.ledger.calls(result.run_id), *replayed.calls]
+    assert sum(call.tool_name == "open_ticket" and call.cost_source != "recorded" for call in calls) == opens
+    said, before = replayed.result.output["ticket"], result.output["ticket"]
+    assert ("as before" if said == before else said if said == "T-0" else "another") == ticket
+
+
+async def test_an_action_that_nobody_knows_an_answer_of_ends_the_replay():
+    tool = CallTool(tool=open_ticket, args={"question": "answer"}, into="ticket", effect="once")
+    first = draft(retry=Retry(attempts=1))
+    async with app_for(line(("draft", first), ("open", tool)), large=scripted(BadRequest("no"), "b")) as app:
+        result = await app.run("line", {"question": "q"})
+        replayed = await app.replay(result.run_id, since="draft")
+    assert replayed.result.status == "failed"
+    assert "acts once; --live-effects lets it, and `--set stub.TOOL=JSON` says" in str(replayed.result.error)
 
 
 async def test_a_replay_may_cost_no_more_than_is_said():
