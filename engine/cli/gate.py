@@ -19,23 +19,25 @@ from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_mark
 
 _EXIT_CODES = {Decision.PASS: 0, Decision.FAIL: 1, Decision.INCONCLUSIVE: 4}
 _COLOURS = {Decision.PASS: "green", Decision.FAIL: "red", Decision.INCONCLUSIVE: "yellow"}
+MetricOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A metric that is gated, else all; may be given more than once."),
+]
+AtLeastOption = Annotated[
+    list[str] | None,
+    typer.Option("--at-least", help="The least mean of a metric, as in no-leak=1; may be given more than once."),
+]
 
 
 def gate(
     baseline: Annotated[str, typer.Argument(help="The experiment as it was: its name or id.")],
     candidate: Annotated[str, typer.Argument(help="The experiment as it would be.")],
-    metric: Annotated[
-        list[str] | None,
-        typer.Option("--metric", help="A metric that is gated, else all; may be given more than once."),
-    ] = None,
+    metric: MetricOption = None,
     margin: Annotated[float, typer.Option("--margin", help="How much a mean may drop, from 0 to 1.")] = 0.05,
     level: Annotated[
         float, typer.Option("--level", help="How likely a false FAIL is at the most, and how unsure a PASS may be.")
     ] = 0.05,
-    at_least: Annotated[
-        list[str] | None,
-        typer.Option("--at-least", help="The least mean of a metric, as in no-leak=1; may be given more than once."),
-    ] = None,
+    at_least: AtLeastOption = None,
     p95: Annotated[
         float | None, typer.Option("--p95", help="How many seconds 95 % of runs may take at the most.")
     ] = None,
