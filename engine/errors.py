@@ -24,6 +24,7 @@ EngineError
     ├── NodeFailed             the code of a node raised
     ├── BudgetExceeded         the next call could pass a limit of the run
     ├── EffectUnknown          nobody knows whether an action that may happen once has happened
+    ├── GuardrailFailed        a guardrail broke down, so nobody knows what it would have said
     └── GuardrailBlocked       a guardrail said no
         ├── ApprovalRequired   a guardrail asks for a person where none can be asked
         └── Refused            a person said no
@@ -283,6 +284,10 @@ class Diverged(RunError):
 
 class EffectUnknown(RunError):
     """Nobody knows whether an action that may happen once has happened; a person looks and says so."""
+
+
+class GuardrailFailed(RunError):
+    """A guardrail broke down or took too long; the run goes on when it is mended, and no fallback leads around it."""
 
 
 class GuardrailBlocked(RunError):

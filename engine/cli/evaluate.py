@@ -207,7 +207,7 @@ def _carry_out(
         console.print(f"experiment {record.experiment_id}: {found.done:,} of {found.total:,} trials", markup=False)
     if found.done < found.total:
         why = found.stopped or "some were never run"
-        errors.print(f"{why}: `flowledger eval resume {record.experiment_id}` goes on", markup=False)
+        errors.print(f"{why}: `flowledger eval resume {record.experiment_id}` goes on", markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 

@@ -65,17 +65,18 @@ class Nats:
     Args:
         servers: their addresses.
         name: names the ledger, so that several may share a server.
+        chance: gives numbers from 0 to 1.
 
     Raises:
         ConfigurationError: nats-py is not installed.
     """
 
-    def __init__(self, servers: Sequence[str], name: str) -> None:
+    def __init__(self, servers: Sequence[str], name: str, chance: Callable[[], float]) -> None:
         try:
             import nats  # noqa: F401  # pyright: ignore[reportUnusedImport]
         except ModuleNotFoundError as error:
             raise ConfigurationError("hints over NATS need nats-py: install flowledger[nats]") from error
-        self._servers = list(servers)
+        self._servers, self._chance = list(servers), chance
         token = _token(name)
         self._stream, self._subject = f"FLOWLEDGER-{token}", f"flowledger.{token}"
         self._outgoing = Outgoing(self._publish)
@@ -118,7 +119,7 @@ class Nats:
             pulls = [await Pull.begin(client, self._stream, f"{self._subject}.{token}", token) for token in tokens]
             began()
             await ear.look()  # what was said before may be lost
-            serving += [asyncio.create_task(pull.serve(ear)) for pull in pulls]
+            serving += [asyncio.create_task(pull.serve(ear, self._chance)) for pull in pulls]
             done, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         finally:

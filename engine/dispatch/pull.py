@@ -1,6 +1,7 @@
 """What a worker pulls from a work-queue of NATS JetStream: hints for which it has room."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ _ACK_SECONDS = 10.0  # after which a hint that nobody acknowledged goes to anoth
 _PULL_SECONDS = 20.0  # for which a worker waits in one request
 _ANSWER_SECONDS = 2.0
 _AT_ONCE = 16  # hints that a worker asks for
-_ELSEWHERE_SECONDS = 0.05  # after which a hint that a worker has no room or no version for is given to somebody else
+_ELSEWHERE_SECONDS = 0.1  # within which a hint that a worker has no room or no version for is given to somebody else
 _OVER = frozenset({"404", "408"})  # nothing more comes for what was asked
 _MOST_DELIVERIES = 20
 
@@ -47,8 +48,11 @@ class Pull:
         inbox = await client.subscribe(client.new_inbox())
         return cls(client, f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{name}", inbox)
 
-    async def serve(self, ear: Ear) -> None:
-        """Have a worker look for what comes, as long as it has room."""
+    async def serve(self, ear: Ear, chance: Callable[[], float]) -> None:
+        """Have a worker look for what comes, as long as it has room.
+
+        Hints for others go back after a time left to chance; else two workers might hand each other's back in step.
+        """
         owed = 0  # hints that the server may still send of those that it was asked for
         while True:
             if not owed:
@@ -60,7 +64,7 @@ class Pull:
                 if is_mine and has_looked:
                     await message.ack()
                 else:
-                    await message.nak(delay=_ELSEWHERE_SECONDS)
+                    await message.nak(delay=_ELSEWHERE_SECONDS * chance())
 
     async def _ask(self, most: int) -> int:
         wanted = {"batch": most, "expires": int(_PULL_SECONDS * 1e9)}

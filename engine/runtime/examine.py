@@ -3,7 +3,7 @@
 import asyncio
 
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict
-from engine.errors import ConfigurationError, DefinitionError
+from engine.errors import ConfigurationError, DefinitionError, GuardrailFailed
 from engine.records import VerdictRecord
 from engine.runtime.run import Run, Step
 
@@ -11,19 +11,29 @@ Verdicts = list[tuple[str, Verdict]]
 
 
 async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | None = None) -> Verdicts:
-    """Ask a guardrail and write down what it says; give what is to be heeded of it."""
+    """Ask a guardrail and write down what it says; give what is to be heeded of it.
+
+    Raises:
+        GuardrailFailed: it broke down or took too long, and what it did not see may not go on.
+    """
+    broken: str | None = None
+    verdicts: Verdicts = []
     try:
         async with asyncio.timeout(guardrail.seconds):
             verdicts = await guardrail.check(item)
     except (ConfigurationError, DefinitionError):
         raise  # it was never set up right, which nobody should have to find in the ledger
     except TimeoutError:
-        verdicts = [(item.path, _instead(guardrail, item, f"it took longer than its {guardrail.seconds:g} seconds"))]
+        broken = f"it took longer than its {guardrail.seconds:g} seconds"
     except Exception as error:
-        verdicts = [(item.path, _instead(guardrail, item, f"it failed: {type(error).__name__}: {error}"))]
+        broken = f"it failed: {type(error).__name__}: {error}"
+    if broken is not None:
+        verdicts = [(item.path, _instead(guardrail, item, broken))]
     if guardrail.shadow:
         verdicts = [(path, _watched(verdict)) for path, verdict in verdicts]
     _write(run, guardrail, item, verdicts, step)
+    if broken is not None and not all(verdict.allows for _, verdict in verdicts):
+        raise GuardrailFailed(f"the guardrail {guardrail.name!r} was not asked: {broken}")
     return verdicts
 
 

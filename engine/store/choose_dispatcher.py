@@ -34,5 +34,5 @@ def dispatcher_for(wanted: Dispatcher | str | None, database: Database, chance: 
         return Postgres(Database.at(wanted).driver_arguments, chance)
     if scheme in {"nats", "tls"}:
         address = Address.parse(wanted)
-        return Nats(address.servers, address.name or database.fingerprint())
+        return Nats(address.servers, address.name or database.fingerprint(), chance)
     raise ConfigurationError(f"the address of the dispatcher begins with {scheme!r}: write {_SUPPORTED}")

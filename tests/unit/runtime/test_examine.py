@@ -53,22 +53,22 @@ async def test_in_shadow_a_verdict_is_written_down_and_nothing_is_done():
 
 
 @pytest.mark.parametrize(
-    ("on_error", "status", "action"), [("closed", RunStatus.BLOCKED, "block"), ("open", RunStatus.SUCCEEDED, "flag")]
+    ("on_error", "status", "action"), [("closed", RunStatus.FAILED, "block"), ("open", RunStatus.SUCCEEDED, "flag")]
 )
-async def test_one_that_fails_blocks_unless_it_is_to_let_pass(on_error, status, action):
+async def test_one_that_fails_stops_the_run_unless_it_is_to_let_pass(on_error, status, action):
     found = await ended(Broken(on_error=on_error))
     assert found[:3] == (status, action, "it failed: ValueError: out of order")
 
 
-async def test_one_that_takes_too_long_blocks():
+async def test_one_that_takes_too_long_stops_the_run():
     assert (await ended(Slow(seconds=0.001)))[:3] == (
-        RunStatus.BLOCKED,
+        RunStatus.FAILED,
         "block",
         "it took longer than its 0.001 seconds",
     )
 
 
-async def test_before_a_side_effect_one_that_fails_always_blocks():
+async def test_before_a_side_effect_one_that_fails_always_stops_the_run():
     REFUNDED.clear()
     agent = Agent(
         model="large",
@@ -80,7 +80,7 @@ async def test_before_a_side_effect_one_that_fails_always_blocks():
     )
     role = scripted(asking_for(("refund", {"order": "A1", "amount": 5})), "I could not.")
     async with app_for(desk(agent), large=role) as app:
-        assert (await app.run("desk", {"question": "q"})).output["answer"] == "I could not."
+        assert (await app.run("desk", {"question": "q"})).error.type == "GuardrailFailed"
     assert REFUNDED == []
 
 
