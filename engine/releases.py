@@ -10,6 +10,7 @@ from engine.errors import DefinitionError, InputError
 from engine.records import RunRecord, VersionRecord
 from engine.replay_records import ReleaseRecord
 from engine.store import releases
+from engine.store.releases import Pointing
 
 _REMEMBERED_NS = 10**9  # how long a process goes by what it has read
 
@@ -114,7 +115,7 @@ class Releases(Deployment):
             ConfigurationError: there is no workflow of this name.
         """
         workflow = self.workflow(name) if version is None else await self.workflow_of(version)
-        return await self._point(name, workflow, workflow.version, by, reason)
+        return await self._point(self._pointing(name, workflow, workflow.version, by, reason))
 
     async def roll_back(
         self, name: str, *, by: str | None = None, reason: str | None = None
@@ -124,32 +125,47 @@ class Releases(Deployment):
         Raises:
             InputError: it never stood for anything else, or this code cannot run that.
         """
+        return await self._point(await self.before(name, by=by, reason=reason))
+
+    async def before(self, name: str, *, by: str | None = None, reason: str | None = None) -> Pointing:
+        """Give what has a name stand for what it stood for before, to be done in a transaction.
+
+        Raises:
+            InputError: as in `roll_back`.
+        """
         past = await self.releases_of(name)
         if not past:
             raise InputError(f"nothing was ever released under {name!r}: `flowledger release set {name}` does")
-        before = next((one.version for one in past[1:] if one.version != past[0].version), None)
-        if before is None and name not in self.workflows:
+        version = next((one.version for one in past[1:] if one.version != past[0].version), None)
+        if version is None and name not in self.workflows:
             raise InputError(f"{name!r} never stood for anything but {past[0].version}: `flowledger release history`")
-        workflow = self.workflow(name) if before is None else await self.workflow_of(before)
-        return await self._point(name, workflow, before, by, reason or "rolled back")
+        workflow = self.workflow(name) if version is None else await self.workflow_of(version)
+        return self._pointing(name, workflow, version, by, reason or "rolled back")
 
     async def releases_of(self, name: str | None = None) -> Sequence[ReleaseRecord]:
         """Give what a name, or every one, has stood for, the latest first."""
         return await self.ledger.read(lambda connection: releases.history(connection, name))
 
-    async def _point(
+    def _pointing(
         self, name: str, workflow: Workflow, version: str | None, by: str | None, reason: str | None
-    ) -> tuple[ReleaseRecord, int]:
+    ) -> Pointing:
         now = self.clock.now()
-        record = ReleaseRecord(name=name, workflow=workflow.name, version=version, set_at=now, set_by=by, reason=reason)
+        release = ReleaseRecord(
+            name=name, workflow=workflow.name, version=version, set_at=now, set_by=by, reason=reason
+        )
         written = VersionRecord(
             version=workflow.version, workflow=workflow.name, definition=workflow.to_json(), created_at=now
         )
-        follow = await self.ledger.change(
-            lambda connection: releases.point(connection, record, workflow.version, written)
-        )
+        return Pointing(release, written)
+
+    async def _point(self, pointing: Pointing) -> tuple[ReleaseRecord, int]:
+        follow = await self.ledger.change(pointing.carry_out)
+        self.forget_standing()
+        return pointing.release, follow
+
+    def forget_standing(self) -> None:
+        """Read releases anew when they are needed next."""
         self._standing = None
-        return record, follow
 
 
 def _rebuilt(found: VersionRecord) -> Workflow:

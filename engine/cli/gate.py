@@ -9,11 +9,12 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, who_says, within
 from engine.cli.render import console, errors
 from engine.errors import InputError
-from engine.eval_records import ExperimentRecord
+from engine.evals.consequences import TakenBack
 from engine.evals.gate import Decision, Gate, Policy
 from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_markdown
 
@@ -47,6 +48,12 @@ def gate(
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one HTML file that stands alone.")] = None,
+    rolls_back: Annotated[
+        str | None, typer.Option("--roll-back", help="On FAIL, have this name stand for the release before.")
+    ] = None,
+    regressions: Annotated[
+        str, typer.Option("--regressions", help="Where the cases that got worse are kept when it is rolled back.")
+    ] = "regressions",
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -67,14 +74,14 @@ def gate(
     )
     loaded = load_app(app, database)
 
-    async def work() -> tuple[Gate, list[ExperimentRecord]]:
-        records = [await loaded.experiment_named(name) for name in (baseline, candidate)]
-        return await loaded.gate(*(one.experiment_id for one in records), policy=policy), records
+    async def work() -> Gate:
+        found = await loaded.gate(*[await _ended(loaded, name) for name in (baseline, candidate)], policy=policy)
+        if rolls_back and found.decision is Decision.FAIL:
+            which = (found, baseline, candidate)
+            _tell(await loaded.take_back(*which, release=rolls_back, dataset=regressions, by=who_says()))
+        return found
 
-    found, records = asyncio.run(within(loaded, work))
-    for one in records:
-        if one.ended_at is None:
-            errors.print(f"the experiment {one.experiment_id} is unfinished: cases that it left out do not count")
+    found = asyncio.run(within(loaded, work))
     title = f"{baseline} to {candidate}"
     for file, write in ((junit, to_junit), (markdown, to_markdown), (html, to_html)):
         if file is not None:
@@ -84,6 +91,19 @@ def gate(
     else:
         _show(found)
     raise typer.Exit(_EXIT_CODES[found.decision])
+
+
+async def _ended(app: App, name: str) -> str:
+    record = await app.experiment_named(name)
+    if record.ended_at is None:
+        errors.print(f"the experiment {record.experiment_id} is unfinished: cases that it left out do not count")
+    return record.experiment_id
+
+
+def _tell(done: TakenBack) -> None:
+    version = done.release.version[:12] if done.release.version else "what the code says"
+    kept = f"{len(done.cases):,} cases that got worse are in the dataset {done.dataset.name}"
+    errors.print(f"{done.release.name} is {version} again; {kept}", markup=False, soft_wrap=True)
 
 
 def _least(text: str) -> tuple[str, float]:

@@ -127,12 +127,12 @@ class Nats:
             await _close(client)
 
     async def _connected(self) -> "Client":
-        import nats
+        from nats.aio.client import Client
 
         async def ignore(_: Exception) -> None:
             """Say nothing: what goes wrong is raised as well."""
 
-        client = nats.NATS()
+        client = Client()
         try:
             await client.connect(self._servers, name="flowledger", error_cb=ignore, **_CONNECTING)
         except BaseException:  # one that is cancelled on the way has a socket by then

@@ -71,7 +71,7 @@ class Datasets(Outcomes):
         now = self.clock.now()
 
         def choose(there: Sequence[CaseRecord]) -> Sequence[CaseRecord]:
-            chosen[:] = _new(dataset, kept, [case_of(record) for record in there], alike, now)
+            chosen[:] = rows_of(dataset, kept, there, now, alike)
             return chosen
 
         if not kept:
@@ -155,10 +155,12 @@ async def _redacted(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, 
     return Case(**(case.model_dump(mode="json") | said)), None
 
 
-def _new(dataset: str, cases: Sequence[Case], there: Sequence[Case], alike: float, now: datetime) -> list[CaseRecord]:
+def rows_of(
+    dataset: str, cases: Sequence[Case], there: Sequence[CaseRecord], now: datetime, alike: float = ALIKE
+) -> list[CaseRecord]:
     """Give the rows of the cases that are not nearly the same as one that is there, or as one before them."""
     seen = Alike(alike)
-    for case in there:
+    for case in map(case_of, there):
         seen.add(case.case_id, case.input, case.expect)
     rows: list[CaseRecord] = []
     for case in cases:

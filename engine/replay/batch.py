@@ -13,11 +13,11 @@ from engine.errors import InputError
 from engine.records import CallRecord, RunRecord, RunStatus
 from engine.replay.changes import Changes
 from engine.replay.estimate import Estimate, Expected, Reach, expected, together
+from engine.replay.grants import Grants
 from engine.replay.replays import Replayed, Replays
 from engine.replay.table import BatchTable
 from engine.replay_records import BatchReplayRecord, ReplayBatchRecord
 from engine.reports.usual_usage import usual_usage
-from engine.runtime.purse import Purse
 from engine.store import replay_batches
 from engine.store.replay_batches import Selection
 from engine.usage import NANO_PER_USD, Usage, to_nano_usd
@@ -172,12 +172,12 @@ class ReplayBatches(Replays):
         workflow = await self.changed_workflow(batch.workflow, how)
         over = {one.run_id for one in rows}
         left = deque(run_id for run_id in batch.runs if run_id not in over)
-        purse = None if max_usd is None else await self._purse(batch, max_usd)
+        grants = None if max_usd is None else await self._grants(batch, max_usd)
 
         async def work(app: "ReplayBatches") -> None:
             while left:
                 run_id = left.popleft()
-                row = await app._replay_one(batch.batch_id, run_id, how, workflow, purse)
+                row = await app._replay_one(batch.batch_id, run_id, how, workflow, grants)
                 if row is None:  # what may be spent is spent
                     left.clear()
                     return
@@ -194,21 +194,21 @@ class ReplayBatches(Replays):
             await self.ledger.change(lambda connection: replay_batches.end(connection, batch.batch_id, now))
         return BatchTable(batch, rows)
 
-    async def _purse(self, batch: ReplayBatchRecord, max_usd: str) -> Purse:
+    async def _grants(self, batch: ReplayBatchRecord, max_usd: str) -> Grants:
         ids = [_new_run_id(batch.batch_id, run_id) for run_id in batch.runs]
         spent = await self.ledger.read(lambda connection: replay_batches.spent(connection, ids))
-        return Purse(to_nano_usd(max_usd), spent)
+        return Grants(to_nano_usd(max_usd), spent)
 
     async def _replay_one(
-        self, batch_id: str, run_id: str, how: HowToReplay, workflow: Workflow, purse: Purse | None
+        self, batch_id: str, run_id: str, how: HowToReplay, workflow: Workflow, grants: Grants | None
     ) -> BatchReplayRecord | None:
-        """Replay a run and say what became of it; None if the purse has nothing left for it."""
+        """Replay a run and say what became of it; None if the grants has nothing left for it."""
         new_run_id = _new_run_id(batch_id, run_id)
         before = await self.ledger.run(run_id)
         own = workflow.budget if before.budget_payload is None else Budget.model_validate_json(before.budget_payload)
         budget: Budget | None = None
-        if purse is not None and not how.recorded:
-            granted = await purse.take(new_run_id, own.limits().nano_usd)
+        if grants is not None and not how.recorded:
+            granted = await grants.take(new_run_id, own.limits().nano_usd)
             if granted is None:
                 return None
             budget = own.model_copy(update={"usd": f"{granted / NANO_PER_USD:.9f}"})
@@ -227,10 +227,10 @@ class ReplayBatches(Replays):
             )
             spent = _charged(call for call in replayed.calls if call.cost_source != "recorded")
         finally:
-            if purse is not None:
-                await purse.put_back(new_run_id, spent)
+            if grants is not None:
+                await grants.put_back(new_run_id, spent)
         if budget is not None and replayed.result.status is RunStatus.BUDGET_EXCEEDED and budget.usd != own.usd:
-            return None  # the purse ended it, so nothing is known of it
+            return None  # its grant ended it, so nothing is known of it
         return _row(batch_id, replayed, await self.ledger.calls(run_id))
 
 

@@ -1,7 +1,7 @@
 """Releases: names that point at versions of workflows, and the queued runs that follow them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from sqlalchemy import Connection, func, insert, select, update
 
@@ -55,22 +55,28 @@ def name_of(connection: Connection, run_id: str) -> str | None:
     return connection.scalar(select(_entries.c.release).where(_entries.c.run_id == run_id))
 
 
-def point(connection: Connection, release: ReleaseRecord, version: str, definition: VersionRecord) -> int:
-    """Have a name stand for a version from now on, and give how many queued runs, not begun, follow it.
+@dataclass(frozen=True, slots=True)
+class Pointing:
+    """What has a name stand for a version from now on.
 
-    Args:
-        connection: within a transaction.
-        release: what is to be written.
+    Attributes:
+        release: what is written.
         version: what queued runs are of then: the release's, or where it lets go that of whoever says so.
-        definition: that version, which the ledger may not have.
     """
-    connection.execute(insert_once(tables.versions, connection.dialect.name), [asdict(definition)])
-    connection.execute(insert(_releases).values(**asdict(release)))
-    waiting = select(_entries.c.run_id).where(_entries.c.release == release.name, _entries.c.attempts == 0)
-    others = waiting.where(_entries.c.version != version)
-    run_ids = connection.scalars(others.with_for_update()).all()
-    if run_ids:
-        connection.execute(update(_entries).where(_entries.c.run_id.in_(run_ids)).values(version=version))
-        mine = _runs.c.run_id.in_(run_ids) & (_runs.c.status == RunStatus.QUEUED)
-        connection.execute(update(_runs).where(mine).values(version=version))
-    return len(run_ids)
+
+    release: ReleaseRecord
+    version: VersionRecord
+
+    def carry_out(self, connection: Connection) -> int:
+        """Write it down, and give how many queued runs, not begun, follow."""
+        release, version = self.release, self.version
+        connection.execute(insert_once(tables.versions, connection.dialect.name), [asdict(version)])
+        connection.execute(insert(_releases).values(**asdict(release)))
+        waiting = select(_entries.c.run_id).where(_entries.c.release == release.name, _entries.c.attempts == 0)
+        others = waiting.where(_entries.c.version != version.version)
+        run_ids = connection.scalars(others.with_for_update()).all()
+        if run_ids:
+            connection.execute(update(_entries).where(_entries.c.run_id.in_(run_ids)).values(version=version.version))
+            mine = _runs.c.run_id.in_(run_ids) & (_runs.c.status == RunStatus.QUEUED)
+            connection.execute(update(_runs).where(mine).values(version=version.version))
+        return len(run_ids)

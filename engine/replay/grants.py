@@ -1,10 +1,10 @@
-"""A purse that many runs are paid from: what they were granted together never passes what is in it."""
+"""What the replays of a batch are granted: together never more than the batch may cost."""
 
 import asyncio
 from collections.abc import Mapping
 
 
-class Purse:
+class Grants:
     """Grants each run a part, and takes back what it did not spend; one event loop owns it.
 
     Args:
