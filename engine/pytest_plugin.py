@@ -1,17 +1,19 @@
-"""The pytest plugin: a test that takes `tape` plays a recorded run against the code of today, and asks nobody."""
+"""The pytest plugin: a test that takes `tape` plays a recorded run against the code of today, and asks nobody.
+
+Put `pytest_plugins = ["engine.pytest_plugin"]` into your topmost conftest.py.
+"""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # nothing of the engine is imported for tests that play no tape
-    from engine.app import App
-    from engine.replay.replays import Replayed
-    from engine.replay.tape_file import RecordedRun
+from engine.app import App
+from engine.cli.loading import load_app
+from engine.replay.replays import Replayed
+from engine.replay.tape_file import SUFFIX, RecordedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +27,15 @@ class TapeOfTest:
     """
 
     path: Path
-    recorded: "RecordedRun"
-    app: "App"
+    recorded: RecordedRun
+    app: App
 
-    def play(self) -> "Replayed":
+    def play(self) -> Replayed:
         """Play it and give what came of it."""
         with ThreadPoolExecutor(1) as aside:  # a test may have an event loop of its own
             return aside.submit(lambda: asyncio.run(self.app.play(self.recorded))).result()
 
-    def check(self) -> "Replayed":
+    def check(self) -> Replayed:
         """Play it, and fail the test if it does not end as it did.
 
         Raises:
@@ -59,9 +61,6 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def tape(request: pytest.FixtureRequest) -> TapeOfTest:
     """Give the tape of a test: `test_refund` plays refund.tape.json, unless `@pytest.mark.tape("other")` says else."""
-    from engine.cli.loading import load_app
-    from engine.replay.tape_file import SUFFIX, RecordedRun
-
     mark = request.node.get_closest_marker("tape")
     name = str(mark.args[0]) if mark else str(request.node.originalname).removeprefix("test_").replace("_", "-")
     folder = request.config.rootpath / str(request.config.getini("flowledger_tapes"))
