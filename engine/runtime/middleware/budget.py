@@ -16,13 +16,10 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
     call.max_tokens = call.asked_tokens
     call.record = None
     call.reservation = call.target.bound(call, account)
-    twice = call.reservation + call.reservation if call.leaves_another else call.reservation
-    await call.run.spending.ensure(call.run.account, twice)
-    if call.leaves_another:
-        account.reserve(twice)
-        account.release(call.reservation)
-    else:
-        account.reserve(call.reservation)
+    needed = needed_for(call)
+    await call.run.spending.ensure(call.run.account, needed)
+    account.reserve(needed)
+    account.release(needed - call.reservation)
     try:
         return await call_next(call)
     finally:
@@ -34,3 +31,8 @@ async def budget(call: Call, call_next: CallNext) -> Answer:
             account.settle(call.reservation, spent)
             call.step.spent += spent
             warn_when_low(call)
+
+
+def needed_for(call: Call) -> Amount:
+    """Give what the budget must have left for an attempt: what is reserved for it, and as much again for another."""
+    return call.reservation + call.reservation if call.leaves_another else call.reservation

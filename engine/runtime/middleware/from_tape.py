@@ -7,6 +7,7 @@ from engine.records import CallRecord
 from engine.runtime.answer import Answer
 from engine.runtime.compose import compose
 from engine.runtime.first_difference import first_difference
+from engine.runtime.middleware.budget import needed_for
 from engine.runtime.middleware.meter import meter
 from engine.runtime.run import Call, CallNext
 from engine.runtime.tape import Tape, error_of
@@ -32,7 +33,7 @@ async def from_tape(call: Call, call_next: CallNext) -> Answer:
         raise BreakerOpen(f"{call.target.name} was left alone in the recorded run, and is here")
     if row is None or where is None:
         _as_it_ended(call, tape)
-        call.target.bound(call, call.step.account)  # what was refused before it was sent left no attempt
+        _refuse_what_does_not_fit(call)
         if (stub := await _stub(call, tape)) is not None:
             return await _count(call, stub)
         await _allow(call, tape, row)
@@ -90,6 +91,19 @@ def _as_it_ended(call: Call, tape: Tape) -> None:
         if kind in _ENDED and tape.mode == "recorded":
             ended: type[RunError] = _ENDED[kind or ""]
             raise ended(message or "")
+
+
+def _refuse_what_does_not_fit(call: Call) -> None:
+    """Refuse what the budget has no room for: what was refused before it was sent left no attempt on the tape.
+
+    Raises:
+        BudgetExceeded: the attempt could pass a limit.
+    """
+    account = call.step.account
+    call.reservation = call.target.bound(call, account)
+    needed = needed_for(call)
+    account.reserve(needed)
+    account.release(needed)
 
 
 async def _stub(call: Call, tape: Tape) -> CallRecord | None:

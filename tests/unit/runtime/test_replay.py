@@ -12,6 +12,8 @@ from langchain_core.messages import HumanMessage
 from engine import (
     END,
     START,
+    Agent,
+    AgentTool,
     Approve,
     Budget,
     Cache,
@@ -35,7 +37,7 @@ from engine.definition.context_policy import History
 from engine.definition.guardrail import Action
 from engine.errors import BadRequest, Overloaded, RateLimited
 from engine.replay.changes import Changes
-from engine.testing import ScriptedModel, StillClock
+from engine.testing import ScriptedModel, StillClock, asking_for
 from tests.flows import app_for, ask, is_good, line, noting, open_ticket, scripted, search
 from tests.unit.runtime.test_budget import Notes, Noting
 from tests.unit.runtime.test_guards import Word
@@ -294,3 +296,46 @@ def test_any_run_of_parallel_ways_with_failures_is_replayed_as_it_was(script, wi
         budget=Budget(calls=calls),
     )
     asyncio.run(same(workflow, {"question": "q"}, large=scripted(*script)))
+
+
+def look_up(query: str) -> str:
+    """Look a word up."""
+    return f"about {query}"
+
+
+KINDS = {
+    "draft": draft(retry=TWICE),
+    "agent": Agent(
+        model="large", prompt="{question}", tools=[AgentTool(tool=look_up, effect="read")], into="answer", max_tokens=50
+    ),
+    "each": ForEach(over="notes", item="one", node=draft(prompt="{one}", into="said", retry=ONCE), into="notes"),
+    "approve": Approve(text="May this be?", shows=["answer"], into="ready"),
+    "note": noting(),
+    "act": CallTool(tool=open_ticket, args={"question": "question"}, into="ticket"),
+}
+SAYS = st.one_of(SAID, st.just(asking_for(("look_up", {"query": "refunds"}))))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(sorted(KINDS)), min_size=1, max_size=5),
+    script=st.lists(SAYS, min_size=1, max_size=10),
+    yes=st.booleans(),
+    calls=st.integers(2, 20),
+)
+def test_any_run_of_agents_maps_actions_and_approvals_is_replayed_as_it_was(kinds, script, yes, calls):
+    nodes = [(f"{kind}{number}", KINDS[kind]) for number, kind in enumerate(["note", *kinds])]
+    workflow = line(*nodes, budget=Budget(calls=calls))
+
+    async def run() -> None:
+        async with app_for(workflow, large=scripted(*script)) as app:
+            result = await app.run("line", {"question": "q"})
+            while result.status == "waiting":
+                (question,) = await app.questions(result.run_id)
+                await app.answer(result.run_id, question=question.question_id, refuse=not yes)
+                result = await app.resume(result.run_id)
+            replayed = await app.replay(result.run_id)
+            assert (replayed.difference, replayed.live) == (None, 0)
+            assert replayed.result.output == result.output
+
+    asyncio.run(run())
