@@ -13,12 +13,15 @@ from engine.store import schema, tables
 from engine.store.database import Database
 
 
-def test_migrations_make_the_tables_that_are_declared(database_url):
-    database = Database.open(database_url, migrate=True)
+@pytest.mark.parametrize("step_by_step", [True, False])
+def test_migrations_make_the_tables_that_are_declared(database_url, step_by_step):
+    database = Database.open(database_url, migrate=False)
+    schema.upgrade(database.engine, step_by_step=step_by_step)
     with database.engine.connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, tables.metadata) == []
     assert schema.current(database.engine) == schema.HEAD
+    schema.upgrade(database.engine)
     database.close()
 
 
