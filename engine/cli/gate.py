@@ -28,6 +28,12 @@ AtLeastOption = Annotated[
     list[str] | None,
     typer.Option("--at-least", help="The least mean of a metric, as in no-leak=1; may be given more than once."),
 ]
+RollBackOption = Annotated[
+    str | None, typer.Option("--roll-back", help="On FAIL, have this name stand for the release before.")
+]
+RegressionsOption = Annotated[
+    str, typer.Option("--regressions", help="Where the cases that got worse are kept when it is rolled back.")
+]
 
 
 def gate(
@@ -48,12 +54,8 @@ def gate(
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one HTML file that stands alone.")] = None,
-    rolls_back: Annotated[
-        str | None, typer.Option("--roll-back", help="On FAIL, have this name stand for the release before.")
-    ] = None,
-    regressions: Annotated[
-        str, typer.Option("--regressions", help="Where the cases that got worse are kept when it is rolled back.")
-    ] = "regressions",
+    rolls_back: RollBackOption = None,
+    regressions: RegressionsOption = "regressions",
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
