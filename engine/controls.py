@@ -123,7 +123,7 @@ class Controls(Releases):
         subject: str | None = None,
         limit: int = 50,
     ) -> Sequence[ControlEventRecord]:
-        """Give what was said about runs, queues, schedules, breakers and caches, the latest first.
+        """Give what was said about runs, queues, schedules, releases, breakers and caches, the latest first.
 
         Args:
             since: only what was said since.

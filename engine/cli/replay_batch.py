@@ -40,6 +40,19 @@ class Chosen:
         """Whether anything was said about runs."""
         return any((self.status, self.workflow, self.tenant, self.since, self.where, self.sample))
 
+    def check(self) -> None:
+        """See that either runs or a batch was asked for.
+
+        Raises:
+            InputError: both were, or neither, or the status is none.
+        """
+        if self.batch is None and not self.selects:
+            raise InputError("name a run, or select runs with --status, --workflow, --tenant, --since or --where")
+        if self.batch is not None and self.selects:
+            raise InputError("a batch knows its runs: leave what selects runs out, or --batch")
+        if self.status is not None and self.status not in set(RunStatus):
+            raise InputError(f"--status {self.status!r}: a run is one of {', '.join(RunStatus)}")
+
     def __str__(self) -> str:
         """Say it as options."""
         names = ("status", "workflow", "tenant", "since", "sample")
@@ -59,25 +72,26 @@ def replay_many(
     as_json: bool,
 ) -> None:
     """Estimate, ask, replay and show; with a batch, go on with it."""
-    if chosen.batch is None and not chosen.selects:
-        raise InputError("name a run, or select runs with --status, --workflow, --tenant, --since or --where")
-    if chosen.batch is not None and chosen.selects:
-        raise InputError("a batch knows its runs: leave what selects runs out, or --batch")
-    if chosen.status is not None and chosen.status not in set(RunStatus):
-        raise InputError(f"--status {chosen.status!r}: a run is one of {', '.join(RunStatus)}")
+    chosen.check()
+    begun = chosen.batch
 
     async def work() -> Estimate | BatchTable:
-        batch_id = chosen.batch
-        if batch_id is None:
+        nonlocal begun
+        if begun is None:
             runs = await _select(app, chosen)
             expected = await app.estimate(runs, how)
             if estimate:
                 return expected
             _ask(expected, how, yes=yes)
-            batch_id = (await app.begin_replays(runs, how, str(chosen))).batch_id
-        return await _replay(app, batch_id, concurrency, usd)
+            begun = (await app.begin_replays(runs, how, str(chosen))).batch_id
+        return await _replay(app, begun, concurrency, usd)
 
-    found = asyncio.run(within(app, work))
+    try:
+        found = asyncio.run(within(app, work))
+    except KeyboardInterrupt:
+        goes_on = f"; `flowledger replay --batch {begun}` goes on with it" if begun else ""
+        typer.echo(f"flowledger: interrupted{goes_on}", err=True)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(found.to_json(), ensure_ascii=False))
     elif isinstance(found, Estimate):

@@ -20,7 +20,7 @@ from engine.replay_records import BatchReplayRecord, ReplayBatchRecord
 from engine.reports.usual_usage import usual_usage
 from engine.store import replay_batches
 from engine.store.replay_batches import Selection
-from engine.usage import NANO_PER_USD, Usage, to_nano_usd
+from engine.usage import NANO_PER_USD, Usage
 
 Told = Callable[[BatchReplayRecord], None]
 """Is told what became of a run."""
@@ -165,6 +165,7 @@ class ReplayBatches(Replays):
         Raises:
             InputError: there is no such batch.
             ConfigurationError: a model of the workflow cannot be asked.
+            DefinitionError: what it may cost is no amount.
         """
         known = await self.replays(batch_id)
         batch, rows = known.batch, list(known.rows)
@@ -186,9 +187,14 @@ class ReplayBatches(Replays):
                 if on_done is not None:
                     on_done(row)
 
-        async with self.with_models(how.changes.models) as cast, asyncio.TaskGroup() as group:
-            for _ in range(min(concurrency, len(left))):
-                group.create_task(work(cast))
+        async with self.with_models(how.changes.models) as cast:
+            works = [asyncio.create_task(work(cast)) for _ in range(min(concurrency, len(left)))]
+            try:
+                await asyncio.gather(*works)
+            finally:  # what fails ends the others too; their runs go on with the batch
+                for one in works:
+                    one.cancel()
+                await asyncio.gather(*works, return_exceptions=True)
         if len(rows) == len(batch.runs):
             now = self.clock.now()
             await self.ledger.change(lambda connection: replay_batches.end(connection, batch.batch_id, now))
@@ -197,12 +203,12 @@ class ReplayBatches(Replays):
     async def _grants(self, batch: ReplayBatchRecord, max_usd: str) -> Grants:
         ids = [_new_run_id(batch.batch_id, run_id) for run_id in batch.runs]
         spent = await self.ledger.read(lambda connection: replay_batches.spent(connection, ids))
-        return Grants(to_nano_usd(max_usd), spent)
+        return Grants(Budget(usd=max_usd).limits().nano_usd or 0, spent)
 
     async def _replay_one(
         self, batch_id: str, run_id: str, how: HowToReplay, workflow: Workflow, grants: Grants | None
     ) -> BatchReplayRecord | None:
-        """Replay a run and say what became of it; None if the grants has nothing left for it."""
+        """Replay a run and say what became of it; None if nothing is left to grant it."""
         new_run_id = _new_run_id(batch_id, run_id)
         before = await self.ledger.run(run_id)
         own = workflow.budget if before.budget_payload is None else Budget.model_validate_json(before.budget_payload)
@@ -229,7 +235,11 @@ class ReplayBatches(Replays):
         finally:
             if grants is not None:
                 await grants.put_back(new_run_id, spent)
-        if budget is not None and replayed.result.status is RunStatus.BUDGET_EXCEEDED and budget.usd != own.usd:
+        if (
+            budget is not None
+            and replayed.result.status is RunStatus.BUDGET_EXCEEDED
+            and budget.limits() != own.limits()
+        ):
             return None  # its grant ended it, so nothing is known of it
         return _row(batch_id, replayed, await self.ledger.calls(run_id))
 

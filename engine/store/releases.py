@@ -9,6 +9,7 @@ from engine.errors import InputError
 from engine.records import RunStatus, VersionRecord
 from engine.replay_records import ReleaseRecord
 from engine.store import tables
+from engine.store.control_events import note
 from engine.store.hands import records_of
 from engine.store.statements import insert_once
 
@@ -71,7 +72,10 @@ class Pointing:
         """Write it down, and give how many queued runs, not begun, follow."""
         release, version = self.release, self.version
         connection.execute(insert_once(tables.versions, connection.dialect.name), [asdict(version)])
+        stood = current(connection).get(release.name)
         connection.execute(insert(_releases).values(**asdict(release)))
+        before, after = {"version": stood and stood.version}, {"version": release.version}
+        note(connection, "release", release.name, release.set_by, before=before, after=after)
         waiting = select(_entries.c.run_id).where(_entries.c.release == release.name, _entries.c.attempts == 0)
         others = waiting.where(_entries.c.version != version.version)
         run_ids = connection.scalars(others.with_for_update()).all()

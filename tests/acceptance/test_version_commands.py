@@ -76,6 +76,11 @@ def test_many_failed_runs_are_estimated_and_replayed(flowledger):
     live = flowledger(*select, "--set", "prompt.node=Better: {question}", "--yes")
     assert "spent $" in live.out
     assert flowledger("replay").code == flowledger("replay", "--batch", "none").code == 2
+    for wrong, said in (("--max-cost", "US dollars"), ("--set", "write model.ROLE=SPEC"), ("--where", "COLUMN=VALUE")):
+        refused = flowledger(*select, "--set", "prompt.node=Better: {question}", "--yes", wrong, "much")
+        assert (refused.code, said in refused.err) == (2, True)
+    unknown = flowledger(*select, "--set", "model.good=openai:gpt-5-mini", "--yes")
+    assert (unknown.code, "OPENAI_API_KEY" in unknown.err or "names the role" in unknown.err) == (2, True)
 
 
 def test_a_name_of_ones_own_is_released_run_and_queued(flowledger):

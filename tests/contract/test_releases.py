@@ -46,6 +46,12 @@ async def test_what_is_run_under_a_name_is_what_was_released_and_a_roll_back_is_
         record, _ = await after.roll_back("line", by="ann")
         assert (await said(after), record.version) == ("old", OLD.version)
         history = await after.releases_of("line")
+        events = await after.control_events(what="release")
+    assert (events[0].before, events[0].after, events[0].by) == (
+        {"version": NEW.version},
+        {"version": OLD.version},
+        "ann",
+    )
     assert [(one.version, one.set_by) for one in history] == [
         (OLD.version, "ann"),
         (NEW.version, "ben"),
