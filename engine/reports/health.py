@@ -18,6 +18,7 @@ MOST_CALLS = 100_000
 """How many calls are looked at, the newest first."""
 
 _ENDED = ("ok", "failed", "unknown")
+_IS_NO_REPLAY = runs.c.origin != "replay"  # what it plays was no call, and what it asks is no traffic
 _QUANTILES = (0.5, 0.95, 0.99)
 GROUPS: dict[str, ColumnElement[Any]] = {
     "node": calls.c.node_name,
@@ -126,7 +127,7 @@ def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
     return (
         select(*(GROUPS[name].label(f"by_{name}") for name in by), *columns)
         .select_from(runs.join(calls, calls.c.run_id == runs.c.run_id))
-        .where(runs.c.started_at >= since, calls.c.status.in_(_ENDED))
+        .where(runs.c.started_at >= since, _IS_NO_REPLAY, calls.c.status.in_(_ENDED))
         .order_by(runs.c.started_at.desc())
         .limit(MOST_CALLS + 1)
     )
@@ -138,9 +139,10 @@ def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], sin
     for one in looked_at:
         groups[tuple(one[: len(by)])].append(one)
     rows = [_row(dict(zip(by, key, strict=True)), those) for key, those in groups.items()]
-    in_time = runs.c.started_at >= since
+    in_time = (runs.c.started_at >= since) & _IS_NO_REPLAY
     statuses = connection.execute(select(runs.c.status, func.count()).where(in_time).group_by(runs.c.status)).all()
-    said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).where(verdicts.c.created_at >= since)
+    said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).join(runs, runs.c.run_id == verdicts.c.run_id)
+    said = said.where(verdicts.c.created_at >= since, _IS_NO_REPLAY)
     told = connection.execute(said.group_by(verdicts.c.guardrail, verdicts.c.action)).all()
     step = connection.execute(_steps(since)).mappings().one()
     is_left = breakers.c.state != "closed"
@@ -165,7 +167,8 @@ def _steps(since: datetime) -> Select[Any]:
         func.sum(case((steps.c.cached.is_(True), 1), else_=0)).label("cached"),
         func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)).label("taken_over"),
     ]
-    return select(*counts).where(steps.c.started_at >= since)
+    of_runs = steps.join(runs, runs.c.run_id == steps.c.run_id)
+    return select(*counts).select_from(of_runs).where(steps.c.started_at >= since, _IS_NO_REPLAY)
 
 
 def _row(dimensions: dict[str, Any], those: Sequence[Any]) -> HealthRow:
