@@ -1,5 +1,6 @@
 """Fixtures that many tests share: databases of every dialect, each test on a fresh one."""
 
+import gc
 import os
 import shutil
 import socket
@@ -71,6 +72,9 @@ async def nats_url(nats: str) -> AsyncIterator[str]:
     with suppress(NotFoundError):
         await client.jetstream().delete_stream(f"FLOWLEDGER-{name}")
     await client.close()
+    with warnings.catch_warnings():  # nats-py leaves a socket to the collector where it is cancelled while it connects
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 def _is_open(port: int) -> bool:

@@ -168,6 +168,14 @@ class Nats:
 
 
 async def _close(client: "Client") -> None:
+    """Close a connection, whoever cancels meanwhile: one that is left half closed would stay open."""
+    closing = asyncio.create_task(_closed(client))
+    while not closing.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(closing)
+
+
+async def _closed(client: "Client") -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(_ANSWER_SECONDS):
             await client.close()

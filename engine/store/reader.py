@@ -37,7 +37,12 @@ class Reader:
             await self._writer.commit()
         if self._database.is_sqlite:
             return self._ask(question)  # a file that this machine has is read faster than a thread is woken
-        return await asyncio.to_thread(self._ask, question)
+        asking = asyncio.create_task(asyncio.to_thread(self._ask, question))
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:  # the thread reads on; its connection is given back before anybody closes it
+            await asyncio.gather(asking, return_exceptions=True)
+            raise
 
     def read_now(self, question: Callable[[Connection], Read]) -> Read:
         """Ask a question from a thread that may wait."""

