@@ -165,8 +165,7 @@ class Deployment:
     async def with_models(self, models: Mapping[str, Model | str]) -> AsyncGenerator[Self]:
         """Give the app with other models in some roles, whatever it or the environment says; the ledger is shared."""
         _ = self.ledger
-        other = copy(self)
-        other._runner, other._cast = None, Cast(self.models, instead=models)
+        other = self._cast_with(models)
         try:
             yield other
         finally:
@@ -175,14 +174,18 @@ class Deployment:
     @asynccontextmanager
     async def in_memory(self, models: Mapping[str, Model | str]) -> AsyncGenerator[Self]:
         """Give the app on a ledger of its own that nothing is left of, with these models in these roles."""
-        other = copy(self)
-        other._runner, other._cast = None, Cast(self.models, instead=models)
+        other = self._cast_with(models)
         other._ledger = SqlLedger.open("sqlite:///:memory:", None, self.clock.random, keep="unfinished")
         other._versions = {}
         try:
             yield other
         finally:
             await other.close()
+
+    def _cast_with(self, models: Mapping[str, Model | str]) -> Self:
+        other = copy(self)
+        other._runner, other._cast = None, Cast(self.models, instead=models)
+        return other
 
     async def _leave_models(self) -> None:
         await self._cast.close()

@@ -10,9 +10,6 @@ from typing import Any
 EXPERIMENT, JUDGE = "experiment", "judge"
 """Where runs of experiments, and runs that judge other runs, come from, in `runs.origin`."""
 
-FOR_NOBODY = ("replay", EXPERIMENT, JUDGE)
-"""The origins of runs that nobody asked for to have their result."""
-
 
 @dataclass(slots=True, kw_only=True)
 class DatasetRecord:

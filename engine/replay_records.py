@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+REPLAY = "replay"
+"""What `runs.origin` says of a run that is a replay of another."""
+
 
 @dataclass(slots=True, kw_only=True)
 class ReleaseRecord:

@@ -1,6 +1,5 @@
 """What the runs of a campaign are given: the lines of a file, or the cases beside the workflow's definition."""
 
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any, cast
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
+from engine.json_lines import object_in
 
 
 def cases_beside(workflow: Workflow) -> Path | None:
@@ -37,13 +37,7 @@ def read_inputs(path: Path, workflow: Workflow) -> list[dict[str, Any]]:
 
 
 def _input(line: str, where: str, workflow: Workflow) -> dict[str, Any]:
-    try:
-        value: Any = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: it is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: one JSON object is expected, not a {type(value).__name__}")
-    fields = cast("Mapping[str, Any]", value)
+    fields = object_in(line, where)
     case = fields.get("input")
     is_case = isinstance(case, dict) and "input" not in fields_of(workflow.state)
     return dict(cast("Mapping[str, Any]", case) if is_case else fields)

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -30,6 +30,7 @@ from engine.cli.render import console, errors
 from engine.cli.run import input_of
 from engine.control_records import BatchRecord
 from engine.errors import InputError
+from engine.json_lines import object_in
 from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
 
@@ -125,12 +126,5 @@ def _lines(name: str) -> Iterator[dict[str, Any]]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--from {name}: the file cannot be read: {error}") from error
     for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"--from {name}, line {number}: it is not JSON: {error}") from error
-        if not isinstance(value, dict):
-            raise InputError(f"--from {name}, line {number}: one JSON object is expected, not a {type(value).__name__}")
-        yield cast("dict[str, Any]", value)
+        if line.strip():
+            yield object_in(line, f"--from {name}, line {number}")

@@ -46,7 +46,7 @@ def test(
     Example: flowledger guard test Pii rows.jsonl --json
     """
     figures = asyncio.run(
-        detection_of(_loaded(guard), _rows(data), stage, benign=frozenset(benign) if benign else BENIGN, by=by)
+        detection_of(guardrail_named(guard), _rows(data), stage, benign=frozenset(benign) if benign else BENIGN, by=by)
     )
     typer.echo(json.dumps(figures.to_json())) if as_json else _print(figures, by)
 
@@ -73,7 +73,13 @@ def report(
     console.print(table if rows else "no guardrail has said anything")
 
 
-def _loaded(text: str) -> Guardrail:
+def guardrail_named(text: str) -> Guardrail:
+    """Give a guardrail: a shipped one by its name, one by its path, or JSON with its fields.
+
+    Raises:
+        InputError: there is none, or it needs fields.
+        DefinitionError: the path cannot be imported, or a field does not fit.
+    """
     if text.lstrip().startswith("{"):
         try:
             return Guardrail.load(json.loads(text))

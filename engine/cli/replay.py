@@ -97,21 +97,12 @@ def replay(
 
 
 async def _one(app: App, run: str, how: HowToReplay, max_cost: str | None) -> Replayed:
-    changes = how.changes
     record = await app.ledger.run(run)
     workflow = await app.changed_workflow(record.workflow, how)
     limits: dict[str, Any] = workflow.budget.model_dump() | {"usd": max_cost}
-    async with app.with_models(changes.models) as cast_of:
-        return await cast_of.replay(
-            record.run_id,
-            recorded=how.recorded,
-            since=how.since,
-            state=how.state,
-            workflow=workflow,
-            live_effects=how.live_effects,
-            stubs=how.changes.stubs,
-            budget=Budget(**limits) if max_cost else None,
-        )
+    async with app.with_models(how.changes.models) as cast_of:
+        budget = Budget(**limits) if max_cost else None
+        return await cast_of.replay_as(how, record.run_id, workflow, budget=budget)
 
 
 def _show(found: Replayed, how: HowToReplay, *, as_json: bool) -> None:

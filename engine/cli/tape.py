@@ -10,10 +10,10 @@ import typer
 from rich.progress import track
 
 from engine.app import App
+from engine.cli.guard import guardrail_named
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, within
 from engine.cli.render import console, errors
-from engine.definition.by_path import by_path
 from engine.definition.guardrail import Guardrail
 from engine.errors import InputError
 from engine.replay.tape_file import SUFFIX, RecordedRun
@@ -40,7 +40,7 @@ def export(
     """
     loaded = load_app(app, database)
     of_app: Sequence[Guardrail] = loaded.evaluation.redact if loaded.evaluation else ()
-    guardrails = [_guardrail(path) for path in redact or ()] or of_app
+    guardrails = [guardrail_named(path) for path in redact or ()] or of_app
     tape = asyncio.run(within(loaded, lambda: loaded.export_tape(run, guardrails)))
     text = json.dumps(tape.to_json(), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
     if to is None:
@@ -95,12 +95,4 @@ def tapes_in(paths: Sequence[str]) -> list[Path]:
         found += sorted(path.rglob(f"*{SUFFIX}")) if path.is_dir() else [path]
     if not found:
         raise InputError(f"there is no *{SUFFIX} in {', '.join(paths)}: `flowledger tape export RUN` writes one")
-    return found
-
-
-def _guardrail(path: str) -> Guardrail:
-    made = by_path(path if ":" in path else path.replace(".", ":", 1))
-    found = made() if isinstance(made, type) else made
-    if not isinstance(found, Guardrail):
-        raise InputError(f"--redact {path}: a guardrail is expected, as in guardrails:Pii")
     return found

@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from getpass import getuser
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +12,7 @@ from rich.table import Column, Table
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, within
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, who_says, within
 from engine.cli.render import console, moment, money, took
 from engine.errors import InputError
 from engine.replay.run_difference import OneSide, RunDifference, run_difference
@@ -147,7 +146,7 @@ def set_release(
     """
     loaded = load_app(app, database)
     _tell(
-        *asyncio.run(within(loaded, lambda: loaded.release(name, version, by=by or getuser(), reason=reason))),
+        *asyncio.run(within(loaded, lambda: loaded.release(name, version, by=by or who_says(), reason=reason))),
         as_json=as_json,
     )
 
@@ -167,7 +166,7 @@ def rollback(
     """
     loaded = load_app(app, database)
     _tell(
-        *asyncio.run(within(loaded, lambda: loaded.roll_back(name, by=by or getuser(), reason=reason))),
+        *asyncio.run(within(loaded, lambda: loaded.roll_back(name, by=by or who_says(), reason=reason))),
         as_json=as_json,
     )
 

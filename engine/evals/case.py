@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 from pydantic import Field
 
 from engine.definition.by_path import Frozen
 from engine.errors import DefinitionError, InputError
 from engine.eval_records import CaseRecord
+from engine.json_lines import object_in
 from engine.payloads import canonical, digest
 
 
@@ -96,13 +97,7 @@ def read_cases(lines: Iterable[str], where: str, **defaults: Any) -> list[Case]:
 
 
 def _case(line: str, where: str, defaults: Mapping[str, Any]) -> Case:
-    try:
-        value: Any = json.loads(line)
-    except ValueError as error:
-        raise InputError(f"{where}: it is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise InputError(f"{where}: one JSON object is expected, not a {type(value).__name__}")
-    given = cast("dict[str, Any]", value)
+    given = object_in(line, where)
     is_case = isinstance(given.get("input"), dict)
     fields: dict[str, Any] = {**defaults, **(given if is_case else {"input": given})}
     try:

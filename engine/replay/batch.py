@@ -83,6 +83,28 @@ class ReplayBatches(Replays):
         workflow = self.workflow(name) if how.version is None else await self.workflow_of(how.version)
         return how.changes.applied_to(workflow)
 
+    async def replay_as(
+        self,
+        how: HowToReplay,
+        run_id: str,
+        workflow: Workflow,
+        *,
+        budget: Budget | None = None,
+        new_run_id: str | None = None,
+    ) -> Replayed:
+        """Replay one run, as `replay` does, the way that a batch would; the workflow has been changed already."""
+        return await self.replay(
+            run_id,
+            recorded=how.recorded,
+            since=how.since,
+            state=how.state,
+            workflow=workflow,
+            live_effects=how.live_effects,
+            stubs=how.changes.stubs,
+            budget=budget,
+            new_run_id=new_run_id,
+        )
+
     async def estimate(self, runs: Sequence[RunRecord], how: HowToReplay) -> Estimate:
         """Say what replays will ask and cost, from what the runs asked; nobody is asked for it.
 
@@ -220,17 +242,7 @@ class ReplayBatches(Replays):
             budget = own.model_copy(update={"usd": f"{granted / NANO_PER_USD:.9f}"})
         spent: int | None = None
         try:
-            replayed = await self.replay(
-                run_id,
-                recorded=how.recorded,
-                since=how.since,
-                state=how.state,
-                workflow=workflow,
-                live_effects=how.live_effects,
-                stubs=how.changes.stubs,
-                budget=budget,
-                new_run_id=new_run_id,
-            )
+            replayed = await self.replay_as(how, run_id, workflow, budget=budget, new_run_id=new_run_id)
             spent = _charged(call for call in replayed.calls if call.cost_source != "recorded")
         finally:
             if grants is not None:
@@ -241,7 +253,7 @@ class ReplayBatches(Replays):
             and budget.limits() != own.limits()
         ):
             return None  # its grant ended it, so nothing is known of it
-        return _row(batch_id, replayed, await self.ledger.calls(run_id))
+        return _row(batch_id, replayed)
 
 
 def _workflow_of(runs: Sequence[RunRecord]) -> str:
@@ -261,7 +273,8 @@ def _charged(calls: Iterable[CallRecord]) -> int:
     return sum(call.charged_nano_usd for call in calls)
 
 
-def _row(batch_id: str, replayed: Replayed, before: Sequence[CallRecord]) -> BatchReplayRecord:
+def _row(batch_id: str, replayed: Replayed) -> BatchReplayRecord:
+    before = replayed.calls_before
     live = [call for call in replayed.calls if call.cost_source != "recorded"]
     costs = [call.cost_nano_usd for call in live]
     known = [cost for cost in costs if cost is not None]

@@ -15,7 +15,7 @@ class Grants:
     def __init__(self, nano_usd: int, spent: Mapping[str, int]) -> None:
         self._spent = dict(spent)
         self._granted: dict[str, int] = {}
-        self._whole = nano_usd
+        self._left = nano_usd - sum(self._spent.values())
         self._changed = asyncio.Condition()
 
     async def take(self, run_id: str, wanted: int | None) -> int | None:
@@ -26,20 +26,21 @@ class Grants:
         async with self._changed:
             before = self._spent.get(run_id, 0)
             while True:
-                left = self._whole - sum(self._spent.values()) - sum(self._granted.values())
-                more = left if wanted is None else max(wanted - before, 0)
-                if (more <= left and left > 0) or not self._granted:
+                more = self._left if wanted is None else max(wanted - before, 0)
+                if (more <= self._left and self._left > 0) or not self._granted:
                     break
                 await self._changed.wait()
-            more = min(more, left)
+            more = min(more, self._left)
             if more <= 0:
                 return None
             self._granted[run_id] = more
+            self._left -= more
             return before + more
 
     async def put_back(self, run_id: str, spent: int | None) -> None:
         """Say what a run has spent in all; None if nobody knows, so that all it was granted counts as spent."""
         async with self._changed:
-            granted = self._granted.pop(run_id, 0)
-            self._spent[run_id] = self._spent.get(run_id, 0) + granted if spent is None else spent
+            granted, before = self._granted.pop(run_id, 0), self._spent.get(run_id, 0)
+            self._spent[run_id] = before + granted if spent is None else spent
+            self._left += before + granted - self._spent[run_id]
             self._changed.notify_all()

@@ -1,6 +1,6 @@
 """One recorded run again, as a new run: answered from what was recorded; only what a change reaches is asked anew."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from engine.errors import InputError, UpdateInvalid
 from engine.payloads import canonical
 from engine.records import CallRecord, RunRecord, RunStatus, StepRecord
 from engine.replay.reach import changed_nodes
+from engine.replay_records import REPLAY
 from engine.runtime.events import Listener
 from engine.runtime.first_difference import first_difference
 from engine.runtime.origin import Origin
@@ -19,9 +20,6 @@ from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.tape import Fork, Tape
 from engine.store import replay_batches
-
-ORIGIN = "replay"
-"""Where a replayed run comes from, in `runs.origin`."""
 
 _STOPPED = (RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.CANCELLED, RunStatus.BUDGET_EXCEEDED)
 
@@ -35,12 +33,14 @@ class Replayed:
         before: the recorded run.
         difference: the first thing in which they ended differently, in words; None if they ended the same.
         calls: the attempts of the new run, those from the tape and those that were made.
+        calls_before: those of the recorded run.
     """
 
     result: RunResult
     before: RunRecord
     difference: str | None
-    calls: tuple[CallRecord, ...]
+    calls: Sequence[CallRecord]
+    calls_before: Sequence[CallRecord]
 
     @property
     def verdict(self) -> str:
@@ -117,22 +117,20 @@ class Replays(Controls):
         steps = await self.ledger.steps(before.run_id)
         if budget is None and before.budget_payload is not None:
             budget = Budget.model_validate_json(before.budget_payload)
-        bundle = self._bundle(chosen, budget)
+        bundle, calls = self._bundle(chosen, budget), await self.ledger.calls(before.run_id)
+        was_cached = any(step.cached for step in steps)
         tape = Tape.of(
             before,
             steps,
-            await self.ledger.calls(before.run_id),
+            calls,
             await self.ledger.questions(before.run_id),
             mode="recorded" if recorded and since is None else "then live",
             live_effects=live_effects,
             fork=_fork(before, steps, chosen, since, state),
-            changed=await self.changed_nodes(before, chosen, bundle),
+            changed=await self.changed_nodes(before, chosen, bundle) if was_cached else (),
             stub=lambda tool: self._stub(tool, stubs or {}),
         )
-        result = await self._play(tape, chosen, bundle, budget, new_run_id, listener)
-        after = await self.ledger.run(result.run_id)
-        calls = await self.ledger.calls(result.run_id)
-        return Replayed(result, before, await self._difference(before, after), tuple(calls))
+        return await self._replayed(tape, calls, chosen, bundle, budget, new_run_id, listener)
 
     async def changed_nodes(
         self, before: RunRecord, workflow: Workflow, bundle: Mapping[str, Any] | None = None
@@ -157,6 +155,22 @@ class Replays(Controls):
                 return None
             self._last_answers[tool] = found
         return self._last_answers[tool]
+
+    async def _replayed(
+        self,
+        tape: Tape,
+        calls_before: Sequence[CallRecord],
+        workflow: Workflow,
+        bundle: Mapping[str, Any],
+        budget: Budget | None,
+        run_id: str | None = None,
+        listener: Listener | None = None,
+    ) -> Replayed:
+        """Play a tape, and say what that came to."""
+        result = await self._play(tape, workflow, bundle, budget, run_id, listener)
+        after = await self.ledger.run(result.run_id)
+        difference = await self._difference(tape.record, after)
+        return Replayed(result, tape.record, difference, await self.ledger.calls(result.run_id), calls_before)
 
     async def _play(
         self,
@@ -183,10 +197,7 @@ class Replays(Controls):
             )
         record = known[0]
         if record.status not in _STOPPED or record.input_payload is None:
-            output: dict[str, Any] = (
-                {} if record.output_payload is None else await self.ledger.value(record.output_payload)
-            )
-            return RunResult.of(record, output)
+            return await self.result_of(record)
         return await self._running().resume(
             workflow, record.run_id, bundle=bundle, budget=budget, listener=listener, tape=tape
         )
@@ -242,7 +253,7 @@ def _origin(before: RunRecord) -> Origin:
         tenant=before.tenant,
         user_id=before.user_id,
         conversation_id=None,  # no later run shall hear a replay
-        origin=ORIGIN,
+        origin=REPLAY,
         parent_run_id=before.run_id,
         engine_version=engine_version(),
         git_commit=git_commit(),

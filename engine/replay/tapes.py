@@ -47,10 +47,7 @@ class Tapes(ReplayBatches):
         budget = None if said is None else Budget.model_validate_json(said)
         async with self.in_memory(_unasked(workflow, recorded.models)) as app:
             tape = Tape.of(recorded.run, recorded.steps, recorded.calls, recorded.questions, mode="recorded")
-            result = await app._play(tape, workflow, app._bundle(workflow, budget), budget, None, None)
-            after = await app.ledger.run(result.run_id)
-            calls = await app.ledger.calls(result.run_id)
-            return Replayed(result, recorded.run, await app._difference(recorded.run, after), tuple(calls))
+            return await app._replayed(tape, recorded.calls, workflow, app._bundle(workflow, budget), budget)
 
 
 def _unasked(workflow: Workflow, models: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, Model | str]:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from engine.errors import InputError
+from engine.replay_records import REPLAY
 from engine.reports.dimensions import model_name
 from engine.statistics.intervals import Interval, quantile, quantile_interval, wilson
 from engine.store.ledger import SqlLedger
@@ -18,7 +19,7 @@ MOST_CALLS = 100_000
 """How many calls are looked at, the newest first."""
 
 _ENDED = ("ok", "failed", "unknown")
-_IS_NO_REPLAY = runs.c.origin != "replay"  # what it plays was no call, and what it asks is no traffic
+_IS_NO_REPLAY = runs.c.origin != REPLAY  # what it plays was no call, and what it asks is no traffic
 _QUANTILES = (0.5, 0.95, 0.99)
 GROUPS: dict[str, ColumnElement[Any]] = {
     "node": calls.c.node_name,

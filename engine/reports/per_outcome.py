@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
 
 from engine.errors import InputError
-from engine.eval_records import FOR_NOBODY, JUDGE
+from engine.eval_records import JUDGE
 from engine.reports.dimensions import Costs, dimensions, is_last_outcome
 from engine.statistics.intervals import Interval, ratio_interval, wilson
 from engine.store.cost_versions import RECORDED
 from engine.store.ledger import SqlLedger
+from engine.store.origins import FOR_NOBODY
 from engine.store.tables import calls, outcomes, runs
 from engine.usage import to_usd
 

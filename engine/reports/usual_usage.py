@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from engine.records import RunStatus
+from engine.replay_records import REPLAY
 from engine.store.tables import calls, runs
 
 _RUNS = 500  # the latest of them say what is usual
@@ -32,7 +33,7 @@ def usual_usage(connection: Connection, workflow: str) -> Mapping[str, Usual]:
     """Give what runs ask on average, by the name of the node; one that a run did not come to counts as nothing."""
     latest = (
         select(runs.c.run_id)
-        .where(runs.c.workflow == workflow, runs.c.status == RunStatus.SUCCEEDED, runs.c.origin != "replay")
+        .where(runs.c.workflow == workflow, runs.c.status == RunStatus.SUCCEEDED, runs.c.origin != REPLAY)
         .order_by(runs.c.started_at.desc())
         .limit(_RUNS)
     )

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, case, func, select
 
 from engine.records import RunStatus
+from engine.replay_records import REPLAY
 from engine.store.tables import runs, versions
 from engine.usage import to_usd
 
@@ -44,7 +45,7 @@ class VersionRow:
 
 def version_rows(connection: Connection, workflow: str | None) -> Sequence[VersionRow]:
     """Give the versions of a workflow, or of all, the latest first."""
-    mine = (runs.c.version == versions.c.version) & (runs.c.origin != "replay")
+    mine = (runs.c.version == versions.c.version) & (runs.c.origin != REPLAY)
     query = (
         select(
             versions.c.workflow,

@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy import Connection, func, insert, select, text
 
 from engine.errors import InputError
-from engine.eval_records import FOR_NOBODY, CaseRecord, DatasetRecord
+from engine.eval_records import CaseRecord, DatasetRecord
 from engine.payloads import digest
 from engine.store.hands import records_of
+from engine.store.origins import FOR_NOBODY
 from engine.store.tables import cases, datasets, outcomes, runs
 
 Choose = Callable[[Sequence[CaseRecord]], Sequence[CaseRecord]]

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, in
 
 from engine.errors import InputError
 from engine.records import RunRecord
-from engine.replay_records import BatchReplayRecord, ReplayBatchRecord
+from engine.replay_records import REPLAY, BatchReplayRecord, ReplayBatchRecord
 from engine.store import tables
 from engine.store.hands import records_of
 from engine.store.statements import upsert_of
@@ -26,7 +26,6 @@ _COMPARE = {
     ">": operators.gt,
     ">=": operators.ge,
 }
-_REPLAY = "replay"  # what `runs.origin` says of a run that is one itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def selected(connection: Connection, selection: Selection) -> list[RunRecord]:
         InputError: a condition is none, or names a column that there is not.
     """
     runs = tables.runs
-    query = select(runs).where(runs.c.origin != _REPLAY, runs.c.input_payload.is_not(None))
+    query = select(runs).where(runs.c.origin != REPLAY, runs.c.input_payload.is_not(None))
     said = {"workflow": selection.workflow, "status": selection.status, "tenant": selection.tenant}
     for name, value in said.items():
         query = query if value is None else query.where(runs.c[name] == value)
