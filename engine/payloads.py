@@ -123,8 +123,10 @@ class Packer:
             return self._items(cast("list[Any]", value), fresh, inside=inside)
         if kind is dict or isinstance(value, Mapping):
             fields = cast("Mapping[Any, Any]", value)
-            plain = {key: self._reduced(inner, fresh) for key, inner in fields.items()}
-            return {_LITERAL: plain} if _MARKS & plain.keys() else plain
+            plain = {
+                key: inner if type(inner) in _PLAIN else self._reduced(inner, fresh) for key, inner in fields.items()
+            }
+            return plain if _MARKS.isdisjoint(plain) else {_LITERAL: plain}
         return value
 
     def _items(self, items: list[Any], fresh: list[PayloadRecord], *, inside: bool) -> Any:

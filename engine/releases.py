@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.definition.workflow import Workflow
 from engine.deployment import Deployment
@@ -53,16 +53,21 @@ class Releases(Deployment):
 
     async def standing(self) -> Standing:
         """Give what the names stand for and what this process can run: its code, and what releases point at."""
-        now = self.clock.monotonic_ns()
-        if self._standing is None or now - self._standing.read_ns > _REMEMBERED_NS:
-            found = await self.ledger.read(releases.current)
-            runnable = {workflow.version: workflow for workflow in self.workflows.values()}
-            for release in found.values():
-                with suppress(InputError):  # another process has the code for it
-                    workflow = await self.workflow_of(release.version or "")
-                    runnable[workflow.version] = workflow
-            self._standing = Standing(now, found, runnable)
-        return self._standing
+        now, known = self.clock.monotonic_ns(), self._standing
+        if known is not None and now - known.read_ns <= _REMEMBERED_NS:
+            return known
+        if known is not None:  # whoever asks meanwhile goes by what is known
+            known = self._standing = replace(known, read_ns=now)
+        found = await self.ledger.read(releases.current)
+        runnable = {workflow.version: workflow for workflow in self.workflows.values()}
+        for release in found.values():
+            with suppress(InputError):  # another process has the code for it
+                workflow = await self.workflow_of(release.version or "")
+                runnable[workflow.version] = workflow
+        standing = Standing(now, found, runnable)
+        if self._standing is known:  # else it has been changed here since
+            self._standing = standing
+        return standing
 
     async def versions(self, workflows: Collection[str] | None = None) -> Sequence[str]:
         """Give what this process can run of some workflows, of all if none are named, by version.

@@ -21,7 +21,7 @@ from engine.errors import NodeFailed
 from engine.runtime.held import HELD, begun_anew, hold, put, seen
 from engine.runtime.in_way import has_ended, visit_in_way
 from engine.runtime.run import Scope
-from engine.runtime.steps import begin
+from engine.runtime.steps import Touched, begin
 from engine.runtime.tokens import COUNTS, Counts, Place, add_counts, ended, started
 from engine.runtime.visit import visit
 
@@ -77,6 +77,7 @@ def _schema(workflow: Workflow) -> Any:
 
 def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., Any]:
     place, way, fields = Place.of(name, workflow.graph), workflow.graph.routes.get(name), fields_of(workflow.state)
+    touched = Touched.by(node, fields)
     ways, races, anew = place.ways, place.races, place.begins_anew
     gives_up_to = place.optional.fork.join if place.optional else None
     only_visited = {COUNTS: {f"visits:{name}": 1}}
@@ -93,7 +94,7 @@ def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., A
         task_id = cast("ExecutionInfo", runtime.execution_info).task_id
         number = counts.get(f"visits:{name}", 0) + 1
         known = seen(state, races, fields) if races else state
-        step = begin(scope, name, node, known, visit=number, way=way, fields=fields, task_id=task_id)
+        step = begin(scope, name, node, known, visit=number, way=way, touched=touched, task_id=task_id)
         step.gives_up_to = gives_up_to
         try:
             _leave_if_wanted(scope)

@@ -5,13 +5,13 @@ from typing import Any
 
 from engine.definition.guardrail import Stage
 from engine.definition.node import Node
-from engine.definition.state import initial_state, plain_fields
+from engine.definition.state import initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, InputError, UpdateInvalid
 from engine.runtime.in_time import in_time
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.run import Scope, Step, StepNext, kept_accounts
-from engine.runtime.steps import begin
+from engine.runtime.steps import Touched, begin
 from engine.usage import Account
 
 
@@ -20,8 +20,7 @@ async def visit_inside(
 ) -> Mapping[str, Any]:
     """Run a node as a step inside another."""
     scope = _scope(parent, parent.scope.workflow, parent.account)
-    fields = plain_fields(node.writes)
-    step = begin(scope, name, node, state, visit=1, way=None, fields=fields, item=item)
+    step = begin(scope, name, node, state, visit=1, way=None, touched=Touched.by(node), item=item)
     try:
         return await visit(step)
     except scope.run.control_flow:

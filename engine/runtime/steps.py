@@ -1,17 +1,37 @@
 """A visit of a node becomes a step; one inside another that had finished before is read off the ledger."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.definition.edges import END
 from engine.definition.node import Node
 from engine.definition.routes import Route
-from engine.definition.state import StateField
+from engine.definition.state import StateField, plain_fields
 from engine.records import StepRecord
 from engine.runtime.pinned import refuse_gone_nodes
 from engine.runtime.run import Scope, Step
 from engine.usage import Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """What a node reads and writes, found out once for all its visits.
+
+    Attributes:
+        fields: the fields that its update may go to.
+    """
+
+    reads: Sequence[str]
+    writes: frozenset[str]
+    fields: Mapping[str, StateField]
+
+    @classmethod
+    def by(cls, node: Node, fields: Mapping[str, StateField] | None = None) -> "Touched":
+        """Ask a node; where it writes into no state, its fields are what it writes."""
+        writes = node.writes
+        return cls(tuple(node.reads), frozenset(writes), plain_fields(writes) if fields is None else fields)
 
 
 def begin(
@@ -22,7 +42,7 @@ def begin(
     *,
     visit: int,
     way: Route | None,
-    fields: Mapping[str, StateField],
+    touched: Touched,
     item: int | None = None,
     task_id: str = "",
 ) -> Step:
@@ -37,7 +57,7 @@ def begin(
         name=path,
         node=node,
         way=way,
-        fields=fields,
+        fields=touched.fields,
         record=StepRecord(
             step_id=step_id,
             run_id=run.record.run_id,
@@ -51,8 +71,8 @@ def begin(
             item=item,
         ),
         state=state,
-        inputs={field: state.get(field) for field in node.reads},
-        writes=frozenset(node.writes),
+        inputs={field: state.get(field) for field in touched.reads},
+        writes=touched.writes,
         task_id=task_id,
         began_at=run.journal.began(step_id, now),
     )
@@ -60,7 +80,7 @@ def begin(
         step.began_at = run.tape.began(step.key, now)
         if forced := run.tape.forced(step.key):
             step.forced, step.state = forced, {**state, **forced}
-            step.inputs = {field: step.state.get(field) for field in node.reads}
+            step.inputs = {field: step.state.get(field) for field in touched.reads}
     if tries and parent is not None:
         step.shared_account.recount(Amount(steps=tries))
     return step
