@@ -240,7 +240,7 @@ async def test_a_tool_that_misbehaves_fails_the_step_with_a_sentence(tool, said)
 
 
 async def test_a_step_that_takes_too_long_ends():
-    node = CallTool(tool=hangs, args={"question": "question"}, into="anything", seconds=0.01)
+    node = CallTool(tool=hangs, args={"question": "question"}, into="anything", seconds=0.25)
     async with app_for(line(("tool", node), state=Open)) as app:
         result = await app.run("line", {"question": "q"})
         assert result.error.type == "StepTimeout"
