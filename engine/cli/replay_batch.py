@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from engine.app import App
 from engine.cli.options import parse_since, within
 from engine.cli.render import console, errors, money, took
+from engine.definition.policies import Budget
 from engine.errors import InputError
 from engine.records import RunRecord, RunStatus
 from engine.replay.batch import HowToReplay
@@ -73,6 +74,7 @@ def replay_many(
 ) -> None:
     """Estimate, ask, replay and show; with a batch, go on with it."""
     chosen.check()
+    Budget(usd=usd)  # refuses what is no amount before anything is written
     begun = chosen.batch
 
     async def work() -> Estimate | BatchTable:

@@ -53,8 +53,9 @@ class Changes:
                 case ["model", role] if equals and role:
                     models[role] = text
                 case ["prompt", node] if equals:
-                    text = _read(text) if text.startswith("@") else text
-                    places |= _prompt(_place_of(node), text)
+                    read = _read(text)
+                    places |= _prompt(_place_of(node), read)
+                    text = f"@{read}" if read.startswith("@") else read  # so that it is no file when it is read again
                 case ["node", node, *path] if equals and path:
                     places[*_place_of(node), *path] = _json(text)
                 case ["guardrail", guardrail, where] if equals:
@@ -136,6 +137,10 @@ def _guardrails(plain: Any) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _read(given: str) -> str:
+    if not given.startswith("@"):
+        return given
+    if given.startswith("@@"):
+        return given[1:]
     try:
         return Path(given[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -60,5 +60,10 @@ def test_what_cannot_be_is_said_in_a_sentence(flowledger, ran, options, said):
     assert (found.code, said in found.err, "Traceback" in found.err) == (2, True, False)
 
 
+def test_a_batch_whose_price_is_no_amount_is_not_begun(flowledger, ran):
+    found = flowledger("replay", "--workflow", "say", "--max-cost", "much", "--yes", "--json")
+    assert (found.code, "US dollars" in found.err, ran in found.out) == (2, True, False)
+
+
 def test_a_run_that_is_not_there_is_named(flowledger):
     assert flowledger("replay", "ffff").code == 2

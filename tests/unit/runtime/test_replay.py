@@ -253,6 +253,14 @@ def test_a_setting_that_says_nothing_is_refused(setting):
         Changes.of([setting])
 
 
+def test_a_prompt_that_begins_with_an_at_sign_stays_one_when_its_setting_is_read_again(tmp_path):
+    (tmp_path / "prompt.md").write_text("@all: {question}", encoding="utf-8")
+    for setting in (f"prompt.draft=@{tmp_path / 'prompt.md'}", "prompt.draft=@@all: {question}"):
+        changes = Changes.of([setting])
+        assert "@all: {question}" in changes.places.values()
+        assert Changes.of(changes.settings) == changes
+
+
 def test_a_setting_for_what_is_not_there_is_refused_by_name():
     workflow = line(("draft", draft()))
     with pytest.raises(InputError, match="names the node 'other'; those of 'line' are draft"):
