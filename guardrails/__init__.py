@@ -1,5 +1,6 @@
 """Guardrails that come with flowledger."""
 
+from guardrails.canary import Canary
 from guardrails.citations import Citations
 from guardrails.exfiltration import Exfiltration
 from guardrails.grounding import Grounding
@@ -10,9 +11,13 @@ from guardrails.max_length import MaxLength
 from guardrails.pii import Pii
 from guardrails.provenance import Provenance
 from guardrails.secrets import Secrets
-from guardrails.tool_allow_list import ToolAllowList
+from guardrails.shell_policy import ShellCommand, ShellPolicy
+from guardrails.sql_policy import SqlPolicy
+from guardrails.tool_policy import ArgumentRule, ToolPolicy, ToolRule
 
 __all__ = [
+    "ArgumentRule",
+    "Canary",
     "Citations",
     "Exfiltration",
     "Grounding",
@@ -23,5 +28,9 @@ __all__ = [
     "Pii",
     "Provenance",
     "Secrets",
-    "ToolAllowList",
+    "ShellCommand",
+    "ShellPolicy",
+    "SqlPolicy",
+    "ToolPolicy",
+    "ToolRule",
 ]

@@ -82,7 +82,7 @@ def _signs(text: str, where: Literal["asked", "read"]) -> tuple[Folded, dict[int
     """Give the folded text and its signs, each with the disguise that it stands in, if any."""
     folded = fold(text)
     signs = dict.fromkeys(_signs_in(folded.text), "")
-    for how, view in _views(text, folded.text):
+    for how, view in views(text, folded.text):
         for sign in _signs_in(fold(view).text):
             signs.setdefault(sign, how)
     return folded, {sign: how for sign, how in signs.items() if RULES[sign].where in {"anywhere", where}}
@@ -124,7 +124,7 @@ def _signs_in(text: str) -> list[int]:
     return sorted(cast("list[int]", _rule_set().Match(text) or []))
 
 
-def _views(text: str, folded: str) -> Iterator[tuple[str, str]]:
+def views(text: str, folded: str) -> Iterator[tuple[str, str]]:
     """Give what the text says once decoded, each kind up to a bound."""
     plain = text.encode("utf-8", "replace").decode()
     if not text.isascii() and (tags := "".join(c for c in text if "\U000e0020" <= c < "\U000e007f")[:_MOST_DECODED]):

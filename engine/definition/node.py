@@ -256,6 +256,11 @@ class Node(Component):
         return ()
 
     @property
+    def prompts(self) -> Sequence[Prompt]:
+        """What the author has the node, or those inside it, say to models."""
+        return ()
+
+    @property
     def hears_history(self) -> bool:
         """Whether the node, or one inside it, reads the conversation that the run belongs to."""
         return False

@@ -1,5 +1,6 @@
 """Prompts: named texts with placeholders, versioned by their content."""
 
+import base64
 import hashlib
 import json
 import sys
@@ -16,13 +17,18 @@ from engine.definition.by_path import Frozen
 from engine.errors import DefinitionError
 
 _PLACEHOLDER = re2.compile(r"\{\{|\}\}|\{([a-z_][a-z0-9_]*)\}")
-_SYSTEM, _USER = "<!-- system -->", "<!-- user -->"
+_SYSTEM, _USER, _CANARY = "<!-- system -->", "<!-- user -->", "<!-- canary -->"
+CANARY = r"ref-[a-z2-7]{20}"
+"""The pattern of a canary token."""
+_PLACE = re2.compile(r"\{\{|\}\}|\{[a-z_][a-z0-9_]*\}")
 
 
 class Prompt(Frozen):
     """A text for a model with `{field}` placeholders; `{{` and `}}` stand for braces.
 
     Values are put in once and never read as templates, so what a user or a document says cannot reach other fields.
+    Where `<!-- canary -->` stands, the model reads a token that stands nowhere else, so that a text that gives the
+    prompt away can be told by it.
     """
 
     text: str
@@ -70,13 +76,26 @@ class Prompt(Frozen):
         found = cast("list[str]", [*_PLACEHOLDER.findall(self.system), *_PLACEHOLDER.findall(self.text)])
         return tuple(dict.fromkeys(name for name in found if name))
 
+    @cached_property
+    def canary(self) -> str:
+        """The token that the mark `<!-- canary -->` stands for, the same as long as the texts are."""
+        digest = hashlib.sha256(f"canary\0{self.system}\0{self.text}".encode()).digest()
+        return f"ref-{base64.b32encode(digest).decode().lower()[:20]}"
+
+    @cached_property
+    def parts(self) -> tuple[str, ...]:
+        """What the author says in it, the system's part first, up to each place where a field is put."""
+        whole = (text.replace(_CANARY, self.canary) for text in (self.system, self.text))
+        parts = (part for text in whole for part in cast("list[str]", _PLACE.split(text)))
+        return tuple(part for part in parts if part.strip())
+
     def messages(self, values: Mapping[str, Any]) -> list[BaseMessage]:
         """Put the values of the fields in their places and give the messages for a model."""
         shown = {name: render(values[name]) for name in self.placeholders}
         messages: list[BaseMessage] = []
         if self.system:
-            messages.append(SystemMessage(_fill(self.system, shown)))
-        messages.append(HumanMessage(_fill(self.text, shown)))
+            messages.append(SystemMessage(_fill(self.system.replace(_CANARY, self.canary), shown)))
+        messages.append(HumanMessage(_fill(self.text.replace(_CANARY, self.canary), shown)))
         return messages
 
 

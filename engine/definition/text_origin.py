@@ -27,6 +27,10 @@ TRUSTED: Origins = frozenset({TextOrigin.USER, TextOrigin.SYSTEM})
 """Whose words may say what is done, and to whom."""
 
 
+PROMPT = "prompt"
+"""How a source that is a prompt of the workflow is called."""
+
+
 class Source(BaseModel):
     """Something that a run knows, and everyone who had a part in it."""
 

@@ -20,7 +20,7 @@ from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
 from engine.definition.taint import origins_of_fields
-from engine.definition.text_origin import Origins
+from engine.definition.text_origin import PROMPT, Origins, Source, TextOrigin
 from engine.errors import DefinitionError
 
 
@@ -76,6 +76,12 @@ class Workflow(Frozen):
     def origins(self) -> Mapping[str, Origins]:
         """Who may have a part in what each field holds, where the user gives its input."""
         return origins_of_fields(self)
+
+    @cached_property
+    def prompts(self) -> tuple[Source, ...]:
+        """What its author says to models, in its nodes and those inside them."""
+        said = (prompt for node in self.nodes.values() for prompt in node.prompts)
+        return tuple(Source(name=PROMPT, origins=frozenset({TextOrigin.SYSTEM}), value=prompt.parts) for prompt in said)
 
     @property
     def graph(self) -> Graph:

@@ -148,7 +148,7 @@ class Agent(ModelNode):
         if self.guard_calls:
             is_verbatim = self.history is not None and self.history.summarise is None
             transcript.sources = [
-                *sources_before(ctx.sources, self.prompt, self.messages),
+                *sources_before(ctx.sources, self.messages),
                 *sources_heard(heard.messages, is_verbatim=is_verbatim),
             ]
         return transcript

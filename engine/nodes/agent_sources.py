@@ -5,7 +5,6 @@ from typing import Any, cast
 
 from langchain_core.messages import BaseMessage, HumanMessage, ToolMessage
 
-from engine.definition.prompt import Prompt
 from engine.definition.text_origin import Origins, Source, TextOrigin
 
 _SYSTEM: Origins = frozenset({TextOrigin.SYSTEM})
@@ -15,15 +14,14 @@ _MODEL: Origins = frozenset({TextOrigin.MODEL})
 _BY_ROLE: Mapping[str, Origins] = {"user": _USER, "human": _USER, "system": _SYSTEM, "tool": _TOOL}
 
 
-def sources_before(known: Sequence[Source], prompt: Prompt, messages: str | None) -> list[Source]:
+def sources_before(known: Sequence[Source], messages: str | None) -> list[Source]:
     """Give what is known before an agent begins; a conversation that the user gave is theirs only where they speak.
 
     Args:
-        known: what the state holds.
-        prompt: the prompt; what stands in it is the author's, what is put into it is not.
+        known: the prompts, and what the state holds.
         messages: the field with the conversation so far.
     """
-    sources = [Source(name="prompt", origins=_SYSTEM, value=[prompt.system, prompt.text])]
+    sources: list[Source] = []
     for source in known:
         if source.name == messages and source.is_trusted and isinstance(source.value, list):
             sources += [_said(source, message) for message in cast("list[Any]", source.value)]

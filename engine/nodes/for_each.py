@@ -8,6 +8,7 @@ from pydantic import Field, create_model
 from engine.definition.call_bound import CallBound
 from engine.definition.fits import show
 from engine.definition.node import AnyNode, Node, StepContext, Update
+from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
 from engine.definition.text_origin import Origins, TextOrigin
 from engine.errors import GuardrailBlocked, NodeFailed, RunError
@@ -65,6 +66,11 @@ class ForEach(Node):
     def has_budget_in_usd(self) -> bool:
         """Whether the inner node has."""
         return super().has_budget_in_usd or self.node.has_budget_in_usd
+
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """Those of the inner node."""
+        return self.node.prompts
 
     @property
     def hears_history(self) -> bool:

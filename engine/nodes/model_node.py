@@ -79,6 +79,11 @@ class ModelNode(Node):
         return tuple(dict.fromkeys([*roles_of(self.model), *(self.history.roles if self.history else ())]))
 
     @property
+    def prompts(self) -> Sequence[Prompt]:
+        """Its prompt."""
+        return (self.prompt,)
+
+    @property
     def hears_history(self) -> bool:
         """Whether it has a history."""
         return self.history is not None

@@ -9,6 +9,7 @@ from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.fits import can_hold, show
 from engine.definition.node import Node, StepContext, Update
+from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
 from engine.definition.taint import origins_of_fields
 from engine.definition.text_origin import Origins, TextOrigin
@@ -49,6 +50,11 @@ class Subflow(Node):
     def roles(self) -> tuple[str, ...]:
         """The roles that its nodes ask."""
         return tuple(dict.fromkeys(role for node in self.workflow.nodes.values() for role in node.roles))
+
+    @property
+    def prompts(self) -> Sequence[Prompt]:
+        """Those of its nodes."""
+        return [prompt for node in self.workflow.nodes.values() for prompt in node.prompts]
 
     @property
     def has_budget_in_usd(self) -> bool:

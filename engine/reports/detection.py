@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.definition.guardrail import GuardItem, Guardrail, Stage
-from engine.definition.text_origin import Source, TextOrigin
+from engine.definition.text_origin import PROMPT, Source, TextOrigin
 from engine.errors import InputError
 
 Row = Mapping[str, Any]
@@ -131,8 +131,9 @@ async def detection_of(
 def item_of(row: Row, stage: Stage, number: int = 1) -> GuardItem:
     """Give what a guardrail looks at in a row.
 
-    A row is `{label, text}`; `{label, tool, args, user_task, prior_tool_outputs, system}` for a call of a tool; with
-    `context`, the text is an answer that is to be grounded in it. `stage` in a row goes before the one given.
+    A row is `{label, text}`; `{label, tool, args, user_task, prior_tool_outputs}` for a call of a tool; both may have
+    `system`, what the author of the workflow says to the model; with `context`, the text is an answer that is to be
+    grounded in it. `stage` in a row goes before the one given.
 
     Raises:
         InputError: it has no label, or nothing to look at.
@@ -151,13 +152,13 @@ def item_of(row: Row, stage: Stage, number: int = 1) -> GuardItem:
         passages = [{"id": "1", "text": row["context"]}]
         fields = {"answer": row["text"], "passages": passages, "question": row.get("question", "")}
         return GuardItem(stage=at, value={"answer": row["text"]}, state=fields)
-    return GuardItem(stage=at, value=row["text"], tool=row.get("tool"))
+    return GuardItem(stage=at, value=row["text"], tool=row.get("tool"), sources=_sources_of(row))
 
 
 def _sources_of(row: Row) -> tuple[Source, ...]:
     said: Sequence[tuple[str, TextOrigin, Any]] = (
         ("user_task", TextOrigin.USER, row.get("user_task")),
-        ("system", TextOrigin.SYSTEM, row.get("system")),
+        (PROMPT, TextOrigin.SYSTEM, row.get("system")),
         *((f"answer {n}", TextOrigin.TOOL, text) for n, text in enumerate(row.get("prior_tool_outputs") or (), 1)),
     )
     return tuple(Source(name=name, origins=frozenset({origin}), value=value) for name, origin, value in said if value)

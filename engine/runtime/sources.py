@@ -10,9 +10,11 @@ from engine.runtime.run import Step
 
 
 def sources_at(step: Step) -> tuple[Source, ...]:
-    """Give every field that a step can have its values from, its own before those around it."""
+    """Give the prompts, and every field that a step can have its values from, its own before those around it."""
+    scope, parent = step.scope, step.scope.parent
     own = sources_of(step.state, origins_at(step))
-    parent = step.scope.parent
+    if parent is None or parent.scope.workflow is not scope.workflow:
+        own = (*scope.workflow.prompts, *own)
     return own if parent is None else (*own, *sources_at(parent))
 
 

@@ -18,10 +18,10 @@ from engine import (
     Validate,
     Workflow,
 )
-from guardrails import Injection, MaxLength, Pii, ToolAllowList
+from guardrails import Injection, MaxLength, Pii, ToolPolicy
 from tools.tickets import open_ticket, probe_ticket, report_outage, request_refund
 
-_ONLY_QUEUES = ToolAllowList(tools=("open_ticket", "report_outage", "request_refund"))
+_ONLY_QUEUES = ToolPolicy(tools=("open_ticket", "report_outage", "request_refund"))
 
 Category = Literal["refund", "outage", "question"]
 

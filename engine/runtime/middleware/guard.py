@@ -62,7 +62,8 @@ def _item(
     run: Run, value: Mapping[str, Any], stage: Stage, step: Step | None, about: Mapping[str, Any] | None
 ) -> GuardItem:
     if step is None:
-        return GuardItem(stage=stage, value=value, state=value, sources=sources_of(value, run.workflow.origins))
+        known = (*run.workflow.prompts, *sources_of(value, run.workflow.origins))
+        return GuardItem(stage=stage, value=value, state=value, sources=known)
     told: dict[str, Any] = {"tool": step.node.tool_name, "effect": getattr(step.node, "effect", None)}
     if stage is Stage.TOOL_ARGUMENTS and about is None:
         told["arguments"] = step.node.arguments(value)

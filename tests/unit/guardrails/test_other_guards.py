@@ -1,4 +1,4 @@
-"""JsonSchema, MaxLength and ToolAllowList do what they say."""
+"""JsonSchema and MaxLength do what they say."""
 
 import gzip
 import json
@@ -8,7 +8,6 @@ import pytest
 from engine import Action, DefinitionError, GuardItem, Guardrail, Stage
 from guardrails.json_schema import JsonSchema
 from guardrails.max_length import MaxLength
-from guardrails.tool_allow_list import ToolAllowList
 from tests.public_data import GUARDRAILS
 
 SCHEMA = {"type": "object", "properties": {"size": {"type": "integer"}}, "required": ["size"]}
@@ -94,15 +93,6 @@ async def test_a_long_text_is_blocked_or_cut_at_a_sentence():
     assert verdict.value == "abcde"
 
 
-async def test_only_listed_tools_are_called():
-    guard = ToolAllowList(tools=("open_ticket",))
-    assert await guard.check(item({}, tool="open_ticket")) == []
-    assert await guard.check(item({})) == []
-    ((_, verdict),) = await guard.check(item({}, tool="delete_everything"))
-    assert verdict.action is Action.BLOCK
-    assert verdict.reason == "the tool 'delete_everything' is not on the list of allowed tools (open_ticket)"
-
-
-@pytest.mark.parametrize("guard", [JsonSchema(document=SCHEMA), MaxLength(characters=3), ToolAllowList(tools=("a",))])
+@pytest.mark.parametrize("guard", [JsonSchema(document=SCHEMA), MaxLength(characters=3)])
 def test_a_guardrail_survives_json(guard):
     assert Guardrail.load(guard.model_dump(mode="json")) == guard
