@@ -14,6 +14,7 @@ from guardrails.secrets import Secrets
 from guardrails.shell_policy import ShellCommand, ShellPolicy
 from guardrails.sql_policy import SqlPolicy
 from guardrails.tool_policy import ArgumentRule, ToolPolicy, ToolRule
+from guardrails.topic import Topic, TopicRule
 
 __all__ = [
     "ArgumentRule",
@@ -33,4 +34,6 @@ __all__ = [
     "SqlPolicy",
     "ToolPolicy",
     "ToolRule",
+    "Topic",
+    "TopicRule",
 ]

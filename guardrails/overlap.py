@@ -1,6 +1,6 @@
 """Which words of some texts another text repeats in a row."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from guardrails.normalise import fold
@@ -33,7 +33,7 @@ class Passages:
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
         self._after: dict[tuple[str, ...], int] = {}
         for parts in texts:
-            parted = [[word for word, _, _ in _words(fold(part).text)] for part in parts]
+            parted = [_words(fold(part).text) for part in parts]
             size = sum(map(len, parted))
             for words in parted:
                 for at in range(len(words) - _TOGETHER + 1):
@@ -44,23 +44,23 @@ class Passages:
         """Give the longest run of words of a folded text that stand in the texts; None where there is none."""
         if not self._after:
             return None
-        words = list(_words(folded))
+        places = list(_WORD.spans(folded))
+        words = [folded[start:end] for start, end in places]
         best: Run | None = None
         began: int | None = None
         for at in range(len(words) - _TOGETHER + 2):
-            key = tuple(word for word, _, _ in words[at : at + _TOGETHER])
+            key = tuple(words[at : at + _TOGETHER])
             if key in self._after:
                 began = at if began is None else began
                 count = at + _TOGETHER - began
                 if best is None or count > best.words:
                     size = self._after[key]
                     share = count / size if size >= _FEWEST else 0.0
-                    best = Run(count, share, words[began][1], words[at + _TOGETHER - 1][2])
+                    best = Run(count, share, places[began][0], places[at + _TOGETHER - 1][1])
             else:
                 began = None
         return best
 
 
-def _words(folded: str) -> Iterator[tuple[str, int, int]]:
-    for start, end in _WORD.spans(folded):
-        yield folded[start:end], start, end
+def _words(folded: str) -> list[str]:
+    return [folded[start:end] for start, end in _WORD.spans(folded)]

@@ -1,7 +1,7 @@
 """Topic: what may be talked about, and what is refused, by rules that are data."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 import re2
@@ -32,6 +32,7 @@ class TopicRule(Frozen):
         """Check the patterns."""
         del context
         faults: list[str] = [] if self.terms or self.patterns else ["it has neither terms nor patterns"]
+        faults += [f"the term {term!r} is empty" for term in self.terms if not fold(term).text.strip()]
         for pattern in (*self.patterns, *self.unless):
             try:
                 Pattern(pattern)
@@ -46,6 +47,7 @@ class TopicRule(Frozen):
         return [*self.patterns, *(_as_pattern(term) for term in self.terms)]
 
 
+@cache
 def _marked_intents() -> tuple[TopicRule, ...]:
     return tuple(TopicRule(name=one.name, patterns=one.patterns, unless=one.unless) for one in MARKED_INTENTS)
 
@@ -78,27 +80,19 @@ class Topic(Guardrail):
         """Look for topics in one text."""
         del item
         folded = fold(text).text
-        denied = self._denied.found_in(folded)
+        denied = _compiled(tuple(self.deny)).found_in(folded)
         score = min(1.0, sum(rule.score for rule in denied))
         names = ", ".join(rule.name for rule in denied)
         if denied and score >= self.threshold:
             return Verdict(action=Action(self.action), reason=f"the text is about {names}", score=score)
         if self.allow and sum(map(str.isalpha, folded)) >= self.fewest_letters:
-            allowed = self._allowed.found_in(folded)
+            allowed = _compiled(tuple(self.allow)).found_in(folded)
             if sum(rule.score for rule in allowed) < self.threshold:
                 topics = ", ".join(rule.name for rule in self.allow)
                 return Verdict(action=Action(self.action), reason=f"the text is about none of: {topics}", score=1.0)
         if denied and self.grey is not None and score >= self.grey:
             return Verdict(action=Action.FLAG, reason=f"the text may be about {names}", score=score)
         return Verdict(action=Action.ALLOW)
-
-    @cached_property
-    def _denied(self) -> "_Rules":
-        return _Rules(self.deny)
-
-    @cached_property
-    def _allowed(self) -> "_Rules":
-        return _Rules(self.allow)
 
 
 class _Rules:
@@ -115,6 +109,11 @@ class _Rules:
         """Give the rules that a folded text falls under, each once."""
         hits = dict.fromkeys(self._of[at] for at in self._set.found_in(folded)) if self._of else {}
         return [self._rules[hit] for hit in hits if not any(one.found_in(folded) for one in self._unless[hit])]
+
+
+@lru_cache(maxsize=64)
+def _compiled(rules: tuple[TopicRule, ...]) -> _Rules:
+    return _Rules(rules)
 
 
 def _as_pattern(term: str) -> str:

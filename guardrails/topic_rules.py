@@ -126,7 +126,7 @@ MARKED_INTENTS = (
         "break-ins into computers",
         (
             rf"\b{_ASK}{_HOW}hack(?:ing)? (?:into )?(?:a|an|some(?:one|body)'?s|my (?:\w+'s|{_KIN}'?s)|the) (?:\w+ )?(?:bank account|account|e-?mail|phone|computer|wifi|network|webcam|database|server|website|facebook|instagram|power grid){_ENDS}",
-            rf"\b(?:write|create|make|build|code)(?: me)? (?:a |an |some )(?:\w+ )?(?:ransomware|keylogger|computer virus|botnet|computer worm|phishing (?:e-?mail|page|site))(?: that| to| for| which|{_ENDS})",
+            rf"\b(?:write|create|make|build|code)(?: me)? (?:a |an |some )?(?:\w+ )?(?:ransomware|keylogger|computer virus|botnet|computer worm|phishing (?:e-?mail|page|site))(?: that| to| for| which|{_ENDS})",
         ),
     ),
     Intent(
