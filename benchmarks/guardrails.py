@@ -19,10 +19,22 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.guard_policies import TALKS, given_away, said_by_assistants
 from engine import Action, GuardItem, Guardrail, Stage
 from engine.cli.guard import shown
 from engine.reports.detection import Detection, Row, detection_of
-from guardrails import Exfiltration, Grounding, Injection, JsonSchema, Pii, Provenance, Secrets
+from guardrails import (
+    Canary,
+    Exfiltration,
+    Grounding,
+    Injection,
+    JsonSchema,
+    Pii,
+    Provenance,
+    Secrets,
+    SqlPolicy,
+    Topic,
+)
 from guardrails.language import language_of
 
 DEFAULT_DATA = ROOT.parent / "shared" / "data" / "guardrails"
@@ -156,6 +168,23 @@ async def measure_all(data: Path) -> AsyncIterator[Measured]:
     yield await _measured(asked, "answers (HaluEval)", replies, asked=Asked(0.45, 0.005))
     yield await _json(data)
     yield _language(data)
+    async for row in _policies(data):
+        yield row
+
+
+async def _policies(data: Path) -> AsyncIterator[Measured]:
+    """Requests that are refused, prompts that are given away, and SQL that is no query of a table's reader."""
+    requests = rows_of(data / "policy_refusal.jsonl.gz")
+    yield await _measured(Topic(), "requests (XSTest)", requests, asked=Asked(None, 0.0), by="category")
+    others = [row for row in rows_of(data / "injection_direct.jsonl.gz") if row["label"] == "benign"]
+    yield await _measured(Topic(), "benign requests", others, asked=Asked(None, 0.0))
+    payloads = rows_of(data / "tool_arg_payloads.jsonl.gz")
+    injected = [row for row in payloads if row["category"] == "sql_injection"]
+    yield await _measured(SqlPolicy(dialect="mysql"), "SQL injections", injected, Stage.TOOL_ARGUMENTS)
+    evaluation = data.parent / "evaluation"
+    if (evaluation / TALKS).is_file():
+        rows = [*said_by_assistants(evaluation), *given_away(evaluation)]
+        yield await _measured(Canary(), "prompts", rows, Stage.MODEL_OUTPUT)
 
 
 async def _provenance(data: Path) -> AsyncIterator[Measured]:

@@ -23,8 +23,8 @@ class SqlPolicy(Guardrail):
     other hosts or sleep are not, nor is one of your own until it is listed.
 
     It is not the database: it cannot see what a view, a trigger or a function of yours does, nor how long a join takes.
-    The first guard is a role without rights, a read-only connection and a statement timeout; this is the second. Of 100
-    hostile statements in its tests none passes; it takes about 2 ms a statement.
+    The first guard is a role without rights, a read-only connection and a statement timeout; this is the second. None
+    of the 107 hostile statements in its tests passes; it takes about 2 ms a statement.
     """
 
     dialect: str

@@ -129,7 +129,7 @@ class ToolPolicy(Guardrail):
     or a symbolic link leads on to, and what a text argument says.
     """
 
-    tools: Annotated[Mapping[str, ToolRule], BeforeValidator(_tools)]
+    tools: Annotated[Mapping[str, ToolRule] | Sequence[str], BeforeValidator(_tools)]
     """What may be called: names, or names with what may be done with each."""
     action: Literal["block", "require_approval", "flag"] = "block"
     """What is done about a tool that is not listed, or arguments that may not be."""
@@ -138,7 +138,7 @@ class ToolPolicy(Guardrail):
         """Look the tool up, then its arguments, then its risk."""
         if item.tool is None or item.stage is Stage.TOOL_OUTPUT:
             return []
-        tool = self.tools.get(item.tool)
+        tool = cast("Mapping[str, ToolRule]", self.tools).get(item.tool)
         if tool is None:
             allowed = ", ".join(self.tools) or "none"
             reason = f"the tool {item.tool!r} is not on the list of allowed tools ({allowed})"

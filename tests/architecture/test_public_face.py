@@ -1,6 +1,7 @@
 """The public face is a pinned list; what is not on it may change."""
 
 import engine
+import guardrails
 
 FACE = """
     END START Action Agent AgentTool App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
@@ -14,6 +15,17 @@ FACE = """
 """.split()
 
 
+GUARDRAILS = """
+    ArgumentRule Canary Citations Exfiltration Grounding Injection JsonSchema Language MaxLength Pii Provenance Secrets
+    ShellCommand ShellPolicy SqlPolicy ToolPolicy ToolRule Topic TopicRule
+""".split()
+
+
 def test_the_face_is_what_is_pinned_here():
     assert sorted(engine.__all__) == sorted(FACE)
     assert all(hasattr(engine, name) for name in FACE)
+
+
+def test_the_shipped_guardrails_are_pinned_too():
+    assert sorted(guardrails.__all__) == sorted(GUARDRAILS)
+    assert all(hasattr(guardrails, name) for name in GUARDRAILS)
