@@ -1,7 +1,8 @@
 """ToolPolicy: only listed tools are called, with arguments that may be, and a person is asked where that is risky."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import lru_cache
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
@@ -40,15 +41,11 @@ class ArgumentRule(Frozen):
         """Check the pattern and the range."""
         del context
         try:
-            _ = self._pattern
+            _ = None if self.pattern is None else _compiled(self.pattern)
         except Exception as error:
             raise DefinitionError("ArgumentRule", [f"pattern {self.pattern!r} is none for RE2: {error}"]) from error
         if self.least is not None and self.most is not None and self.least > self.most:
             raise DefinitionError("ArgumentRule", [f"least {self.least:g} is more than most {self.most:g}"])
-
-    @cached_property
-    def _pattern(self) -> Pattern | None:
-        return None if self.pattern is None else Pattern(self.pattern)
 
     def fault(self, value: Any) -> str | None:
         """Say why it may not be this value; None where it may."""
@@ -65,7 +62,7 @@ class ArgumentRule(Frozen):
             return f"is not one of {', '.join(map(str, self.one_of))}"
         if (self.least, self.most) != (None, None) and (fault := self._range_fault(value)) is not None:
             return fault
-        if self._pattern is not None and not (isinstance(value, str) and self._pattern.is_all_of(encodable(value))):
+        if self.pattern is not None and not (isinstance(value, str) and _is_of_form(value, self.pattern)):
             return f"is not of the form {self.pattern}"
         if self.hosts is not None and not (isinstance(value, str) and _is_at(value, self.hosts)):
             return f"is not a link to {' or '.join(self.hosts) or 'anywhere'}"
@@ -96,14 +93,9 @@ class ToolRule(Frozen):
         """Check the schema itself."""
         del context
         try:
-            _ = self._validator
-        except (ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+            _ = None if self.document is None else _validator(json.dumps(self.document))
+        except (TypeError, ValueError, jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
             raise DefinitionError("ToolRule", [f"document is not a JSON Schema: {error}"]) from error
-
-    @cached_property
-    def _validator(self) -> Any:
-        schema = self.document
-        return None if schema is None else jsonschema_rs.validator_for(dict(schema), validate_formats=True)
 
     def fault(self, arguments: Mapping[str, Any]) -> str | None:
         """Say why it may not be called with these arguments; None where it may."""
@@ -113,8 +105,24 @@ class ToolRule(Frozen):
                     return f"the argument {name!r} is missing"
             elif (fault := rule.fault(arguments[name])) is not None:
                 return f"the argument {name!r} {fault}"
-        error = None if self._validator is None else next(iter(self._validator.iter_errors(dict(arguments))), None)
+        if self.document is None:
+            return None
+        error = next(iter(_validator(json.dumps(self.document)).iter_errors(dict(arguments))), None)
         return None if error is None else f"the arguments do not fit: {error.message}"
+
+
+@lru_cache(maxsize=256)
+def _compiled(pattern: str) -> Pattern:
+    return Pattern(pattern)
+
+
+def _is_of_form(text: str, pattern: str) -> bool:
+    return _compiled(pattern).is_all_of(encodable(text))
+
+
+@lru_cache(maxsize=256)
+def _validator(document: str) -> Any:
+    return jsonschema_rs.validator_for(json.loads(document), validate_formats=True)
 
 
 def _tools(value: Any) -> Any:
