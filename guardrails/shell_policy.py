@@ -35,6 +35,8 @@ class ShellCommand(Frozen):
 
 
 def _commands(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError("give a list of names, or names with a ShellCommand each")
     return {name: ShellCommand() for name in cast("Sequence[str]", value)} if type(value) in {list, tuple} else value
 
 

@@ -126,6 +126,8 @@ def _validator(document: str) -> Any:
 
 
 def _tools(value: Any) -> Any:
+    if isinstance(value, str):
+        raise ValueError("give a list of names, or names with a ToolRule each")
     return {name: ToolRule() for name in cast("Sequence[str]", value)} if type(value) in {list, tuple} else value
 
 
