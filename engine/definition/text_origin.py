@@ -27,8 +27,8 @@ TRUSTED: Origins = frozenset({TextOrigin.USER, TextOrigin.SYSTEM})
 """Whose words may say what is done, and to whom."""
 
 
-PROMPT = "prompt"
-"""How a source that is a prompt of the workflow is called."""
+PROMPT = "the prompt"
+"""How a source that is a prompt of the workflow is called; no field can be called so."""
 
 
 class Source(BaseModel):

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine import Action, DefinitionError, GuardItem, Guardrail, Prompt, Source, Stage, TextOrigin
+from engine.definition.text_origin import PROMPT
 from guardrails import Canary
 
 RULES = (
@@ -21,7 +22,7 @@ TOKEN = MARKED.canary
 
 
 async def judged(value, prompt=MARKED, **fields):
-    said = Source(name="prompt", origins=frozenset({TextOrigin.SYSTEM}), value=prompt.parts)
+    said = Source(name=PROMPT, origins=frozenset({TextOrigin.SYSTEM}), value=prompt.parts)
     return await Canary(**fields).check(GuardItem(stage=Stage.MODEL_OUTPUT, value=value, sources=(said,)))
 
 
@@ -113,7 +114,7 @@ async def test_what_stands_in_the_places_of_fields_is_not_the_authors():
 
 
 async def test_only_what_an_author_says_to_a_model_counts():
-    for name, origin in (("prompt", TextOrigin.USER), ("page", TextOrigin.SYSTEM)):
+    for name, origin in ((PROMPT, TextOrigin.USER), ("prompt", TextOrigin.SYSTEM)):
         source = Source(name=name, origins=frozenset({origin}), value=RULES)
         assert await Canary().check(GuardItem(stage=Stage.MODEL_OUTPUT, value=RULES, sources=(source,))) == []
 
