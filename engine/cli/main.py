@@ -24,6 +24,7 @@ from engine.cli import (
     estimate,
     evaluate,
     events,
+    export,
     guard,
     health,
     index,
@@ -93,6 +94,7 @@ cli.add_typer(outcome.commands, name="outcome")
 cli.add_typer(dataset.commands, name="dataset")
 cli.add_typer(evaluate.commands, name="eval")
 cli.command("health")(health.health)
+cli.add_typer(export.commands, name="export")
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)
