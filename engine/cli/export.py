@@ -68,16 +68,10 @@ def otlp(
 
     Example: flowledger export otlp --endpoint http://localhost:4318 --since 1d --profile openinference
     """
-    if profile not in PROFILES:
-        raise InputError(f"--profile {profile!r}: choose one of {', '.join(PROFILES)}")
-    if status is not None and status not in set(RunStatus):
-        raise InputError(f"--status {status!r}: a run is one of {', '.join(RunStatus)}")
-    if run and (bookmark or follow):
-        raise InputError("--run names runs, and --bookmark and --follow look for new ones: leave one out")
+    _check(profile, status, names_runs=bool(run), looks_for_new=bookmark is not None or follow)
     receiver = _receiver(to, endpoint)
     loaded = load_app(app, database)
     named = [guardrail_named(path) for path in redact or ()]
-    guardrails = named or (loaded.evaluation.redact if loaded.evaluation else ())
 
     async def work() -> dict[str, int]:
         async with loaded:
@@ -96,13 +90,30 @@ def otlp(
                 resource=Resource(service, engine_version()),
                 profile=PROFILES[profile],
                 content=content,
-                redact=guardrails,
+                redact=named or (loaded.evaluation.redact if loaded.evaluation else ()),
             )
             async with _sink(loaded, to, receiver, appends=bookmark is not None) as send:
                 return await _export(loaded, export, send, bookmark, follow=follow)
 
-    told = asyncio.run(work())
-    if as_json and to != "-":
+    _tell(asyncio.run(work()), as_json=as_json and to != "-")
+
+
+def _check(profile: str, status: str | None, *, names_runs: bool, looks_for_new: bool) -> None:
+    """Refuse options that do not go together.
+
+    Raises:
+        InputError: they do not.
+    """
+    if profile not in PROFILES:
+        raise InputError(f"--profile {profile!r}: choose one of {', '.join(PROFILES)}")
+    if status is not None and status not in set(RunStatus):
+        raise InputError(f"--status {status!r}: a run is one of {', '.join(RunStatus)}")
+    if names_runs and looks_for_new:
+        raise InputError("--run names runs, and --bookmark and --follow look for new ones: leave one out")
+
+
+def _tell(told: dict[str, int], *, as_json: bool) -> None:
+    if as_json:
         typer.echo(json.dumps(told))
     else:
         errors.print(f"[dim]{told['runs']:,} runs, {told['spans']:,} spans[/dim]")
