@@ -29,14 +29,21 @@ from engine.reports.cache import caches
 from engine.reports.cost import cost_by
 from engine.reports.dimensions import DIMENSIONS
 from engine.reports.estimates import estimates, samples_of
+from engine.reports.guards import guards
+from engine.reports.health import GROUPS as HEALTH_GROUPS
+from engine.reports.health import health
+from engine.reports.per_outcome import GROUPS as OUTCOME_GROUPS
+from engine.reports.per_outcome import cost_per_outcome
 from engine.reports.prices import check_prices
+from engine.reports.queue import lanes_of, workers_of
 from engine.reports.reprice import price_anew
+from engine.reports.routes import routes, savings
 from engine.store import tables
 from engine.store.cost_versions import write_version
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
 
-CALLS_OF_A_RUN = 5
+CALLS_OF_A_RUN = 10
 RUNS_AT_ONCE = 1_000
 BEGIN = datetime(2026, 9, 1, tzinfo=UTC)
 MODELS = (("openai", "gpt-5-mini"), ("openai", "gpt-4o"), ("anthropic", "claude-sonnet-4-5"))
@@ -139,6 +146,22 @@ def reports(ledger: SqlLedger) -> dict[str, Callable[[], Awaitable[Any]]]:
     }
     found["cost --by workflow,model,tenant,day"] = lambda: cost_by(ledger, ["workflow", "model", "tenant", "day"])
     found["cost --by model --since"] = lambda: cost_by(ledger, ["model"], since=week)
+    for name in OUTCOME_GROUPS:
+        found[f"cost --per-outcome --by {name}"] = lambda name=name: cost_per_outcome(ledger, [name])
+    found["what cost says was saved"] = lambda: savings(ledger)
+    end = BEGIN + timedelta(minutes=100_000)
+    for name in HEALTH_GROUPS:
+        found[f"health --by {name} (the newest 100,000)"] = lambda name=name: health(
+            ledger, [name], since=BEGIN, now=end
+        )
+    found["health --since 1d"] = lambda: health(ledger, ["node"], since=end - timedelta(days=1), now=end)
+    found["guard report"] = lambda: guards(ledger)
+    found["routes"] = lambda: routes(ledger)
+    found["queue show"] = lambda: lanes_of(ledger)
+    found["workers"] = lambda: workers_of(ledger)
+    found["runs --status failed"] = lambda: ledger.runs(status="failed")
+    found["runs --workflow --since"] = lambda: ledger.runs(workflow="workflow-1", since=week)
+    found["show (a part of an id)"] = lambda: ledger.run("f3")
     found["cache show"] = lambda: caches(ledger, BEGIN)
     found["prices check"] = lambda: check_prices(ledger, PriceCatalogue(), BEGIN, {})
 

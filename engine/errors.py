@@ -8,6 +8,7 @@ EngineError
 ├── RunBusy                    a run cannot be taken, because a living process has it
 ├── StoreError                 the database cannot be opened, read or written
 │   └── LeaseLost              the run has gone to another process; this one can write nothing of it
+├── ExportFailed               whoever receives spans cannot be reached, or takes none
 └── RunError                   ends a step, and the run unless a fallback takes over
     ├── CallError              one request to a model, tool or retriever failed
     │   ├── RateLimited · Overloaded · CallTimeout · ConnectionFailed · MalformedOutput     (retryable)
@@ -92,6 +93,12 @@ class StoreError(EngineError):
 
 class LeaseLost(StoreError):
     """The run has gone to another process, so this one can write nothing of it."""
+
+
+class ExportFailed(EngineError):
+    """Whoever receives spans cannot be reached, or does not take them; what was sent before is there."""
+
+    exit_code = 3
 
 
 class RunError(EngineError):

@@ -19,6 +19,7 @@ from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, UntilOption, parse_since
 from engine.cli.per_outcome import show_per_outcome
+from engine.cli.reconcile import reconcile
 from engine.cli.render import console, money
 from engine.errors import InputError
 from engine.reports.bars import as_svg
@@ -28,6 +29,9 @@ from engine.reports.per_outcome import GROUPS, OutcomeRow, cost_per_outcome
 from engine.reports.routes import Savings, savings
 from engine.store.cost_versions import version_named
 from engine.usage import to_usd
+
+commands = typer.Typer(invoke_without_command=True)
+commands.command("reconcile")(reconcile)
 
 _BAR = 40  # columns of the longest bar
 
@@ -39,7 +43,9 @@ class _Found:
     saved: Savings
 
 
+@commands.callback()
 def cost(
+    context: typer.Context,
     by: Annotated[
         str | None,
         typer.Option("--by", help=f"Dimensions with commas: {', '.join(DIMENSIONS)} [default: workflow,model]."),
@@ -66,6 +72,8 @@ def cost(
 
     Example: flowledger cost --by tenant,model --since 30d
     """
+    if context.invoked_subcommand is not None:
+        return
     if as_json + as_csv + plot > 1:
         raise InputError("--json, --csv and --plot are three ways to print the same: choose one")
     named = by if by is not None else "workflow" if per_outcome else "workflow,model"

@@ -24,6 +24,7 @@ from engine.cli import (
     estimate,
     evaluate,
     events,
+    export,
     guard,
     health,
     index,
@@ -86,13 +87,14 @@ cli.command("versions")(versions.versions)
 cli.command("diff")(versions.diff)
 cli.add_typer(versions.commands, name="release")
 cli.command("check")(check.check)
-cli.command("cost")(cost.cost)
+cli.add_typer(cost.commands, name="cost")
 cli.command("routes")(routes.routes)
 cli.command("estimate")(estimate.estimate)
 cli.add_typer(outcome.commands, name="outcome")
 cli.add_typer(dataset.commands, name="dataset")
 cli.add_typer(evaluate.commands, name="eval")
 cli.command("health")(health.health)
+cli.add_typer(export.commands, name="export")
 cli.command("spend")(spend.spend)
 cli.command("chaos")(chaos.chaos)
 cli.command("index")(index.index)

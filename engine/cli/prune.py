@@ -3,18 +3,15 @@
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_since
-from engine.cli.render import console, errors
+from engine.cli.render import console, progress
 from engine.errors import InputError
 from engine.store import retention
 from engine.store.ended_runs import Amounts, Scope
@@ -48,7 +45,7 @@ def prune(
 
     async def work() -> dict[str, Any]:
         async with loaded:
-            with _progress() as on_progress:
+            with progress() as on_progress:
                 planned = await retention.plan(loaded.ledger, scope, on_progress)
             found: dict[str, Any] = {"older_than": scope.older_than.isoformat(), "deleted": False, **_plain(planned)}
             is_empty = not any(amount.rows for amount in planned.values())
@@ -56,7 +53,7 @@ def prune(
                 _show(planned, scope)
             if not (dry_run or is_empty):
                 _ask(yes)
-                with _progress() as on_progress:
+                with progress() as on_progress:
                     pruned = await retention.prune(loaded.ledger, scope, on_progress)
                 found |= {"deleted": True, **_plain(pruned.amounts), "waiting_payloads": pruned.payloads.waiting}
             if vacuum and not dry_run:
@@ -119,12 +116,3 @@ def _tell(found: dict[str, Any]) -> None:
         console.print("there is nothing to delete")
     if "bytes_after" in found:
         console.print(f"the database took {found['bytes_before']:,} bytes and takes {found['bytes_after']:,}")
-
-
-@contextmanager
-def _progress() -> Generator[Callable[[str, int, int], None]]:
-    """Show a bar on standard error while something takes long."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)

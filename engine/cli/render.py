@@ -1,12 +1,14 @@
 """How the command line shows things to people: results, tables and words."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, cast
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Column, Table
 
 from engine.records import RunRecord
@@ -84,3 +86,12 @@ def took(nanoseconds: int | None) -> str:
 def moment(time: datetime) -> str:
     """Show a time in UTC, to the second."""
     return time.strftime("%Y-%m-%d %H:%M:%S")
+
+
+@contextmanager
+def progress() -> Generator[Callable[[str, int, int | None], None]]:
+    """Show a bar on standard error while something takes long."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as shown:
+        bar = shown.add_task("", total=None)
+        yield lambda what, done, total: shown.update(bar, description=what, completed=done, total=total)

@@ -207,6 +207,14 @@ def carry_out(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> An
     return value
 
 
+async def redacted(value: Any, guardrails: Iterable[Guardrail]) -> Any:
+    """Carry out in a JSON value what guardrails say about its texts."""
+    for guardrail in guardrails:
+        verdicts = dict(await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=value)))
+        value = carry_out(value, verdicts) if verdicts else value
+    return value
+
+
 def _drops(verdicts: Mapping[str, Verdict], path: str) -> bool:
     """Say whether something in a list item is to be dropped, and not in a list further in."""
     return any(

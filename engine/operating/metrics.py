@@ -3,17 +3,24 @@
 import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from engine.errors import StoreError
+from engine.operating.call_figures import CallFigures, cumulative
 from engine.operating.memory import resident_bytes
+from engine.ports import Taken
 from engine.reports.queue import LaneRow, lanes_of
 from engine.store.lease import LEASE_SECONDS
 from engine.worker import Worker
 
 _TICK_SECONDS = 0.25
+_CATCH_UP_SECONDS = 5.0
 _LANES_SECONDS = 15.0  # for which figures of lanes are told again, since they are added up over all that is queued
 
+_CALLS = ("operation", "provider", "name", "status")
+_TOKENS = ("provider", "model", "kind")
+_VERDICTS = ("guardrail", "stage", "action")
 Samples = Iterable[tuple[Mapping[str, str], float]]
 
 
@@ -27,8 +34,20 @@ class Metrics:
 
     worker: Worker
     loop_lag_s: float = 0.0
+    calls: CallFigures = field(init=False)
     _lanes: Sequence[LaneRow] = ()
     _lanes_at: float = field(default=float("-inf"))
+
+    def __post_init__(self) -> None:
+        self.calls = CallFigures(self.worker.app.ledger)
+        told = self.worker.on_end
+
+        def note(taken: Taken, status: str) -> None:
+            self.calls.note(taken)
+            if told is not None:
+                told(taken, status)
+
+        self.worker.on_end = note
 
     @property
     def is_ready(self) -> bool:
@@ -37,12 +56,17 @@ class Metrics:
         return not self.worker.is_draining and age is not None and age < LEASE_SECONDS
 
     async def watch_loop(self) -> None:
-        """Measure how late the event loop is, until cancelled; a long step that never awaits shows here."""
+        """Measure how late the event loop is, and add up calls, until cancelled."""
+        counted = time.monotonic()
         while True:
             began = time.monotonic()
             await asyncio.sleep(_TICK_SECONDS)
             late = time.monotonic() - began - _TICK_SECONDS
             self.loop_lag_s = max(late, self.loop_lag_s * 0.9)
+            if began - counted > _CATCH_UP_SECONDS:  # so that little waits until somebody asks
+                counted = began
+                with suppress(StoreError):
+                    await self.calls.catch_up()
 
     async def text(self) -> str:
         """Tell all figures; those of lanes are left out while the ledger cannot be read."""
@@ -67,7 +91,47 @@ class Metrics:
         ]
         if age is not None:
             parts.append(_metric("lease_age_seconds", "gauge", "Time since the last beat.", [(mine, age)]))
-        return "".join(parts) + await self._of_lanes()
+        return "".join(parts) + await self._of_calls(mine) + await self._of_breakers() + await self._of_lanes()
+
+    async def _of_calls(self, mine: dict[str, str]) -> str:
+        with suppress(StoreError):  # what it knew is told
+            await self.calls.catch_up()
+        found = self.calls
+        by_model = [
+            (mine | {"provider": provider, "model": model}, (provider, model)) for provider, model in found.nano_usd
+        ]
+        return (
+            _histogram(mine, found)
+            + _metric(
+                "tokens_total",
+                "counter",
+                "Tokens, cached ones among the input.",
+                [(mine | dict(zip(_TOKENS, of, strict=True)), many) for of, many in sorted(found.tokens.items())],
+            )
+            + _metric(
+                "cost_usd_total", "counter", "Known cost.", [(of, found.nano_usd[key] / 1e9) for of, key in by_model]
+            )
+            + _metric(
+                "calls_of_unknown_cost_total",
+                "counter",
+                "Calls that are not part of it.",
+                [(of, found.unpriced[key]) for of, key in by_model],
+            )
+            + _metric(
+                "guardrail_verdicts_total",
+                "counter",
+                "What guardrails said.",
+                [(mine | dict(zip(_VERDICTS, of, strict=True)), many) for of, many in sorted(found.verdicts.items())],
+            )
+        )
+
+    async def _of_breakers(self) -> str:
+        try:
+            known = await self.worker.app.ledger.breakers()
+        except StoreError:
+            return ""
+        samples = [({"target": one.target}, one.state != "closed") for one in known]
+        return _metric("breaker_open", "gauge", "Whether a target is left alone, by all processes.", samples)
 
     async def _of_lanes(self) -> str:
         if time.monotonic() - self._lanes_at > _LANES_SECONDS:
@@ -89,12 +153,28 @@ class Metrics:
         )
 
 
+def _histogram(mine: dict[str, str], found: CallFigures) -> str:
+    """Tell how long calls took, each at most so long as a bound counted with it."""
+    name = "flowledger_call_duration_seconds"
+    lines = [f"# HELP {name} How long calls took, by what was called and how it ended.", f"# TYPE {name} histogram"]
+    for of, histogram in sorted(found.took.items()):
+        labels = mine | dict(zip(_CALLS, of, strict=True))
+        bounds = cumulative(histogram)
+        lines += [f"{name}_bucket{{{_listed(labels | {'le': bound})}}} {many}" for bound, many in bounds]
+        lines.append(f"{name}_sum{{{_listed(labels)}}} {histogram.seconds:.15g}")
+        lines.append(f"{name}_count{{{_listed(labels)}}} {bounds[-1][1]}")
+    return "\n".join(lines) + "\n"
+
+
 def _metric(name: str, kind: str, says: str, samples: Samples) -> str:
     lines = [f"# HELP flowledger_{name} {says}", f"# TYPE flowledger_{name} {kind}"]
     for labels, value in samples:
-        listed = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
-        lines.append(f"flowledger_{name}{{{listed}}} {float(value):g}")
+        lines.append(f"flowledger_{name}{{{_listed(labels)}}} {float(value):.15g}")
     return "\n".join(lines) + "\n"
+
+
+def _listed(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{label}="{_escaped(text)}"' for label, text in labels.items())
 
 
 def _escaped(text: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, cast, get_args, get_type_hints
 
-from engine.definition.guardrail import GuardItem, Guardrail, Stage, carry_out
+from engine.definition.guardrail import Guardrail, redacted
 from engine.errors import InputError
 from engine.payloads import canonical, digest
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
@@ -101,13 +101,13 @@ async def recorded_run(ledger: SqlLedger, run_id: str, redact: Sequence[Guardrai
         for name in (one.name for one in fields(row) if one.name.endswith(_PAYLOAD)):
             address = getattr(row, name)
             is_told = not isinstance(row, StepRecord) or name in _STEP_VALUES
-            value = await _redacted(await ledger.value(address), redact) if address and is_told else None
+            value = await redacted(await ledger.value(address), redact) if address and is_told else None
             setattr(row, name, None if value is None else canonical(value))
         if isinstance(row, CallRecord) and row.request_payload is not None and redact:
             row.request_hash = digest(json.loads(row.request_payload))
         for name in ("error_message", "text", "reason"):
             if said := getattr(row, name, None):
-                setattr(row, name, await _redacted(said, redact))
+                setattr(row, name, await redacted(said, redact))
     return RecordedRun(
         run,
         [row for row in found if isinstance(row, StepRecord)],
@@ -115,14 +115,6 @@ async def recorded_run(ledger: SqlLedger, run_id: str, redact: Sequence[Guardrai
         [row for row in found if isinstance(row, QuestionRecord)],
         bundle.get("models", {}),
     )
-
-
-async def _redacted(value: Any, redact: Sequence[Guardrail]) -> Any:
-    """Carry out in a JSON value what guardrails say about its texts."""
-    for guardrail in redact:
-        verdicts = dict(await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=value)))
-        value = carry_out(value, verdicts) if verdicts else value
-    return value
 
 
 def _told(row: Row) -> dict[str, Any]:

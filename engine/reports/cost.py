@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, select
 
 from engine.errors import InputError
 from engine.records import RunStatus
@@ -64,6 +64,26 @@ class CostRow:
         return {**self.dimensions, **{name: _plain(getattr(self, name)) for name in self.names}}
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """By what, and of which runs."""
+
+    by: tuple[str, ...]
+    since: datetime | None
+    until: datetime | None
+    run_id: str | None
+    cost_version: int
+
+    @property
+    def is_bounded(self) -> bool:
+        return (self.since, self.until, self.run_id) != (None, None, None)
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        found = [] if self.since is None else [runs.c.started_at >= self.since]
+        found += [] if self.until is None else [runs.c.started_at < self.until]
+        return found + ([] if self.run_id is None else [runs.c.run_id == self.run_id])
+
+
 async def cost_by(
     ledger: SqlLedger,
     by: Sequence[str],
@@ -93,66 +113,60 @@ async def cost_by(
         raise InputError(f"--by {', '.join(unknown) or 'nothing'}: the dimensions are {', '.join(DIMENSIONS)}")
     if len(set(by)) < len(by):
         raise InputError(f"--by {','.join(by)}: name each dimension once")
-    each = _each(by, since, until, cost_version, is_sqlite=ledger.database.is_sqlite)
-    query = _added_up(each if run_id is None else each.where(runs.c.run_id == run_id), by)
+    asked = _Asked(tuple(by), since, until, run_id, cost_version)
+    query = _added_up(asked, is_sqlite=ledger.database.is_sqlite)
     rows = await ledger.read(lambda connection: connection.execute(query).mappings().all())
     return [_row(row, by) for row in rows]
 
 
-def _each(
-    by: Sequence[str], since: datetime | None, until: datetime | None, cost_version: int, *, is_sqlite: bool
-) -> Select[Any]:
-    """Select each call with its dimensions and its cost; and each run without a call, where only runs are asked for."""
-    costs = Costs.of(cost_version)
+def _of_runs(asked: _Asked, *, is_sqlite: bool) -> Subquery:
+    """Add up the calls of each run, by what is asked for of calls: in the order in which they are stored."""
+    costs = Costs.of(asked.cost_version)
     known = dimensions(is_sqlite=is_sqlite)
-    chosen = [known[name].label(f"by_{name}") for name in by]
-    facts = (
-        runs.c.run_id,
-        runs.c.status.label("run_status"),
-        outcomes.c.success,
-        calls.c.call_id,
-        calls.c.status,
-        calls.c.usage_input_tokens,
-        calls.c.usage_output_tokens,
-        calls.c.charged_nano_usd,
-        costs.nano_usd.label("nano_usd"),
-    )
-    of_runs_only = not set(by) & set(OF_CALLS)
-    joined = runs.join(calls, calls.c.run_id == runs.c.run_id, isouter=of_runs_only)
-    joined = joined.join(outcomes, is_last_outcome(), isouter=True)
+    groups = [calls.c.run_id, *(known[name].label(f"by_{name}") for name in asked.by if name in OF_CALLS)]
+    joined: FromClause = calls
+    if "use" in asked.by or asked.is_bounded:
+        joined = joined.join(runs, runs.c.run_id == calls.c.run_id)
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
-    query = select(*chosen, *facts).select_from(joined)
-    query = query if since is None else query.where(runs.c.started_at >= since)
-    return query if until is None else query.where(runs.c.started_at < until)
+    unpriced = costs.nano_usd.is_(None)
+    query = select(
+        *groups,
+        func.count().label("calls"),
+        func.sum(case((calls.c.status == "failed", 1), else_=0)).label("failed"),
+        func.sum(calls.c.usage_input_tokens).label("input_tokens"),
+        func.sum(calls.c.usage_output_tokens).label("output_tokens"),
+        func.sum(case((unpriced, 1), else_=0)).label("unpriced"),
+        func.sum(case((unpriced, calls.c.charged_nano_usd), else_=0)).label("held"),
+        func.sum(costs.nano_usd).label("nano_usd"),
+    ).select_from(joined)
+    return query.where(*asked.conditions()).group_by(*groups).subquery("spent")
 
 
-def _added_up(each: Select[Any], by: Sequence[str]) -> Select[Any]:
-    one = each.subquery("one")
-    groups = [one.c[f"by_{name}"] for name in by]
-    is_unpriced = and_(one.c.call_id.is_not(None), one.c.nano_usd.is_(None))
-    cost = func.sum(one.c.nano_usd)
+def _added_up(asked: _Asked, *, is_sqlite: bool) -> Select[Any]:
+    """Add up runs with what their calls took; a run without a call counts where only runs are asked for."""
+    spent = _of_runs(asked, is_sqlite=is_sqlite)
+    known = dimensions(is_sqlite=is_sqlite)
+    named = {name: spent.c[f"by_{name}"] if name in OF_CALLS else known[name] for name in asked.by}
+    groups = [column.label(f"by_{name}") for name, column in named.items()]
+    joined = runs.join(spent, spent.c.run_id == runs.c.run_id, isouter=not set(asked.by) & set(OF_CALLS))
+    joined = joined.join(outcomes, is_last_outcome(), isouter=True)
+    counted = ("calls", "failed", "input_tokens", "output_tokens", "unpriced", "held")
+    cost = func.sum(spent.c.nano_usd)
     return (
         select(
             *groups,
-            func.count(one.c.run_id.distinct()).label("runs"),
-            _runs_where(one.c.run_status == RunStatus.SUCCEEDED, one.c.run_id).label("succeeded"),
-            _runs_where(one.c.success.is_(True), one.c.run_id).label("successes"),
-            func.count(one.c.call_id).label("calls"),
-            func.sum(case((one.c.status == "failed", 1), else_=0)).label("failed"),
-            func.coalesce(func.sum(one.c.usage_input_tokens), 0).label("input_tokens"),
-            func.coalesce(func.sum(one.c.usage_output_tokens), 0).label("output_tokens"),
-            func.sum(case((is_unpriced, 1), else_=0)).label("unpriced"),
-            func.sum(case((is_unpriced, one.c.charged_nano_usd), else_=0)).label("held"),
+            func.count().label("runs"),
+            func.sum(case((runs.c.status == RunStatus.SUCCEEDED, 1), else_=0)).label("succeeded"),
+            func.sum(case((outcomes.c.success.is_(True), 1), else_=0)).label("successes"),
+            *(func.coalesce(func.sum(spent.c[name]), 0).label(name) for name in counted),
             cost.label("nano_usd"),
         )
+        .select_from(joined)
+        .where(*asked.conditions())
         .group_by(*groups)
         .order_by(func.coalesce(cost, 0).desc(), *groups)
     )
-
-
-def _runs_where(condition: ColumnElement[bool], run_id: ColumnElement[Any]) -> ColumnElement[int]:
-    return func.count(case((condition, run_id)).distinct())
 
 
 def _row(row: Any, by: Sequence[str]) -> CostRow:

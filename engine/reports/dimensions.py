@@ -60,8 +60,8 @@ class Costs:
         return cls(case((is_there, call_costs.c.cost_nano_usd), else_=calls.c.cost_nano_usd), anew)
 
 
-def dimensions(*, is_sqlite: bool) -> Mapping[str, ColumnElement[Any]]:
-    """Give what stands for each dimension on a database; times are in UTC and stand as text."""
+def dimensions(*, is_sqlite: bool, time: ColumnElement[Any] = runs.c.started_at) -> Mapping[str, ColumnElement[Any]]:
+    """Give what stands for each dimension on a database; `time`, in UTC and as text, is that of hours, days, months."""
     columns: dict[str, ColumnElement[Any]] = {
         "workflow": runs.c.workflow,
         "version": runs.c.version,
@@ -78,9 +78,7 @@ def dimensions(*, is_sqlite: bool) -> Mapping[str, ColumnElement[Any]]:
     }
     for name, (sqlite, postgresql) in _TIMES.items():
         columns[name] = (
-            func.strftime(sqlite, runs.c.started_at)
-            if is_sqlite
-            else func.to_char(func.timezone("UTC", runs.c.started_at), postgresql)
+            func.strftime(sqlite, time) if is_sqlite else func.to_char(func.timezone("UTC", time), postgresql)
         )
     return columns
 

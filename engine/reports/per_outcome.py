@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Select, Subquery, case, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, String, Subquery, case, cast, func, select
 
 from engine.errors import InputError
 from engine.eval_records import JUDGE
@@ -150,17 +150,25 @@ def _units(
 def _spent(since: datetime | None, cost_version: int) -> Subquery:
     """Add up the calls of each run, and of the runs that judged it."""
     costs = Costs.of(cost_version)
-    caller = runs.alias("caller")
-    for_run = case((caller.c.origin == JUDGE, caller.c.parent_run_id), else_=caller.c.run_id)
-    joined = calls.join(caller, caller.c.run_id == calls.c.run_id)
+    joined: FromClause = calls
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
-    query = select(
-        for_run.label("for_run"),
-        func.sum(costs.nano_usd).label("nano_usd"),
-        func.count().label("calls"),
-        _count_where(costs.nano_usd.is_(None)).label("unpriced"),
-    ).select_from(joined)
+    of_run = (
+        select(
+            calls.c.run_id,
+            func.sum(costs.nano_usd).label("nano_usd"),
+            func.count().label("calls"),
+            _count_where(costs.nano_usd.is_(None)).label("unpriced"),
+        )
+        .select_from(joined)
+        .group_by(calls.c.run_id)  # the order in which they are stored: no sorting
+        .subquery("of_run")
+    )
+    caller = runs.alias("caller")
+    judged_or_self = case((caller.c.origin == JUDGE, caller.c.parent_run_id), else_=caller.c.run_id)
+    for_run = cast(judged_or_self, String)  # SQLite indexes a derived table only by columns whose kind it knows
+    summed = (func.sum(of_run.c[name]).label(name) for name in ("nano_usd", "calls", "unpriced"))
+    query = select(for_run.label("for_run"), *summed).join_from(of_run, caller, caller.c.run_id == of_run.c.run_id)
     query = query if since is None else query.where(caller.c.started_at >= since)
     return query.group_by(for_run).subquery("spent")
 

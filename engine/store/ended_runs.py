@@ -24,7 +24,8 @@ OF_RUN = (
 """The tables of the ledger that hold rows of a run."""
 
 _OPEN = (RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_REVIEW)
-_ENDED = [status for status in RunStatus if status not in _OPEN]
+ENDED = [status for status in RunStatus if status not in _OPEN]
+"""How a run stands that has come to its end; a failed one may be resumed all the same."""
 _HOLDS = {  # what takes room in the rows of checkpoints
     tables.checkpoint_writes: ("value",),
     tables.checkpoint_blobs: ("value",),
@@ -66,7 +67,7 @@ class Scope:
     def ended(self) -> Select[Any]:
         """The ids of these runs."""
         before = self.older_than.astimezone(UTC)
-        return select(_runs.c.run_id).where(_runs.c.status.in_(_ENDED), _runs.c.ended_at < before)
+        return select(_runs.c.run_id).where(_runs.c.status.in_(ENDED), _runs.c.ended_at < before)
 
     @property
     def kept_streams(self) -> Select[Any]:

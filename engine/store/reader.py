@@ -82,13 +82,13 @@ def content_at(connection: Connection, addresses: Iterable[str]) -> dict[str, st
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
         query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(some))
-        found |= {row.sha256: _plain(row.encoding, row.content) for row in connection.execute(query)}
+        found |= {row.sha256: plain_text(row.encoding, row.content) for row in connection.execute(query)}
         for address in [one for one in some if one not in found]:  # it may be set aside, to be deleted or not
             aside = select(table.c.encoding, table.c.content).where(
                 table.c.sha256.startswith(f"{address}~", autoescape=True)
             )
             row = connection.execute(aside.limit(1)).first()
-            found |= {} if row is None else {address: _plain(row.encoding, row.content)}
+            found |= {} if row is None else {address: plain_text(row.encoding, row.content)}
     return found
 
 
@@ -108,5 +108,6 @@ def values_at(connection: Connection, names: Sequence[str | None]) -> list[Any]:
     return [None if name is None else unpack(name, contents.__getitem__) for name in names]
 
 
-def _plain(encoding: str, content: bytes) -> str:
+def plain_text(encoding: str, content: bytes) -> str:
+    """Give the text of a payload as it is stored."""
     return (zlib.decompress(content) if encoding == "zlib" else content).decode(errors="surrogatepass")

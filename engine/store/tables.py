@@ -164,6 +164,13 @@ batches = _table("batches", BatchRecord, key=("batch_id",))
 Index("ix_batches_name", batches.c.name, unique=True)
 control_events = _table("control_events", ControlEventRecord, ("at",))
 steps = _table("steps", StepRecord, key=("run_id", "step_id", "attempt"), clustered=True)
+for _name, _columns in {  # few steps have one of these, and reports ask for those
+    "fallback_to": (steps.c.run_id, steps.c.step_id),
+    "routed": (steps.c.run_id,),
+    "saved_nano_usd": (steps.c.run_id, steps.c.cached, steps.c.saved_nano_usd),
+}.items():
+    _has_one = text(f"{_name} IS NOT NULL")
+    Index(f"ix_steps_{_name}", *_columns, sqlite_where=_has_one, postgresql_where=_has_one)
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)
 questions = _table("questions", QuestionRecord, key=("run_id", "question_id"), clustered=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from engine.errors import InputError
 from engine.models.prices import PriceCatalogue
@@ -15,6 +16,7 @@ from engine.reports.cost import cost_by
 from engine.reports.dimensions import DIMENSIONS
 from engine.reports.prices import check_prices
 from engine.reports.reprice import price_anew
+from engine.reports.routes import routes, savings
 from engine.store.cost_versions import version_named, write_version
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
@@ -237,3 +239,25 @@ async def test_models_without_a_price_are_told_first(ledger):
     ]
     assert (found[0].unpriced, found[0].held_nano_usd, found[0].last_call_at) == (1, 4, NOW)
     assert (found[1].price.input, found[1].price.output, found[1].price.cache_read) == ("2.5", "10", "1.25")
+
+
+async def test_reports_ask_for_few_steps_by_their_own_indexes(ledger):
+    """A ledger of a million steps is not read for the few that another node took over, or that a cache spared."""
+    if not ledger.database.is_sqlite:
+        pytest.skip("PostgreSQL chooses by statistics, which an empty table has not")
+    plans: list[str] = []
+
+    def explain(_connection, cursor, statement, parameters, *_more):
+        if statement.startswith("SELECT"):
+            plans.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters))
+
+    event.listen(ledger.database.engine, "before_cursor_execute", explain)
+    await savings(ledger)
+    await routes(ledger)
+    await cost_by(ledger, ["workflow"])
+    event.remove(ledger.database.engine, "before_cursor_execute", explain)
+    said = "\n".join(plans)
+    assert "ix_steps_saved_nano_usd" in said
+    assert "ix_steps_routed" in said
+    assert "SCAN steps\n" not in said
+    assert "SEARCH every_outcome USING COVERING INDEX ix_outcomes_run_id" in said

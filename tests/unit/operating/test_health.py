@@ -6,11 +6,13 @@ import pytest
 
 from engine import App
 from engine.errors import ConfigurationError
+from engine.models.roles import Model
 from engine.nodes.generate import Generate
 from engine.operating.endpoint import HOST, answering
 from engine.operating.memory import drain_when_large, resident_bytes
 from engine.operating.metrics import Metrics
-from engine.testing import StillClock
+from engine.testing import ScriptedModel, StillClock
+from engine.usage import Price
 from engine.worker import Worker
 from tests.flows import Ask, line
 from tests.queues import FAILS, NOTES, enqueue, statuses
@@ -65,6 +67,26 @@ async def test_figures_tell_what_was_taken_how_it_ended_and_what_waits(app):
         assert all(name in text for name in ("loop_lag_seconds{", "lease_age_seconds{", "lane_oldest_seconds{"))
         worker.drain()
         await running
+
+
+async def test_figures_of_calls_are_added_up_once_from_the_ledger(tmp_path):
+    models = {"nobody": Model(ScriptedModel(script=["fine"]), price=Price(input="1", output="1"))}
+    async with App(workflows=[ASKS], database=f"sqlite:///{tmp_path}/runs.db", models=models) as app:
+        for _ in range(2):
+            await app.enqueue("asks", {"question": "q"})
+        worker = Worker(app, until_empty=True)
+        metrics = Metrics(worker)
+        await worker.run()
+        await metrics.text()
+        said = [line for line in (await metrics.text()).splitlines() if "scripted" in line]
+        me = f'worker="{app.ledger.worker_id}",'
+    of = f'{{{me}operation="chat",provider="engine",name="scripted",status="ok"'
+    assert f'flowledger_call_duration_seconds_bucket{of},le="+Inf"}} 2' in said
+    assert f"flowledger_call_duration_seconds_count{of}}} 2" in said
+    model = f'{{{me}provider="engine",model="scripted"'
+    assert f'flowledger_tokens_total{model},kind="input"}} 20' in said
+    assert f"flowledger_cost_usd_total{model}}} 3e-05" in said
+    assert f"flowledger_calls_of_unknown_cost_total{model}}} 0" in said
 
 
 async def test_a_worker_is_ready_while_it_takes_runs_and_alive_while_it_answers(app):
