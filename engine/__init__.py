@@ -30,6 +30,7 @@ from engine.errors import (
 from engine.evals.case import Case
 from engine.evals.evaluation import Evaluation
 from engine.evals.evaluators import Evaluator, Score
+from engine.evals.sampling import Sampling
 from engine.evals.trial import Trial
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
@@ -135,6 +136,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Rung",
+    "Sampling",
     "Schedule",
     "Score",
     "Similar",
