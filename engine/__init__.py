@@ -1,5 +1,6 @@
 """flowledger: agentic workflows with guardrails, budgets and a SQL ledger of every step."""
 
+from engine.alarms.alarm import Alarm
 from engine.app import App
 from engine.definition.context_policy import History, Passages, ToolResults
 from engine.definition.conversation import Conversation, Turn
@@ -75,6 +76,7 @@ __all__ = [
     "Action",
     "Agent",
     "AgentTool",
+    "Alarm",
     "App",
     "Append",
     "Approve",

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from functools import partial
 from typing import Any
 
+from engine.alarms.watching import Watching
 from engine.batches import Batches
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
@@ -29,7 +30,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Online, Schedules, Batches):
+class App(Online, Watching, Schedules, Batches):
     """Runs, queues, resumes, replays and evaluates the workflows of a deployment, with the arguments of `Deployment`.
 
     The database is opened at the first run; close the app, or use it as `async with App(...) as app`.

@@ -23,6 +23,7 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue th
 _REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
 _SAMPLE_SECONDS = 5.0
+_ALARM_SECONDS = 1.0
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -87,6 +88,7 @@ class Worker:
         with ledger.on_duty():
             works = [self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear)]
             works += [self._see_to_samples()] if self.app.samplings else []
+            works += [self._see_to_alarms()] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -191,3 +193,10 @@ class Worker:
             with suppress(EngineError):  # what cannot be scored now is looked at again
                 await self.app.evaluate_online()
             await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _see_to_alarms(self) -> None:
+        """Look at alarms that are due, and tell of them."""
+        while True:
+            with suppress(EngineError):
+                await self.app.check_alarms()
+            await asyncio.sleep(_ALARM_SECONDS)

@@ -1,8 +1,9 @@
 """Drift: whether scores have left their level, and whether inputs are of another kind than before."""
 
+import asyncio
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import fmean, stdev
@@ -11,12 +12,11 @@ from zlib import crc32
 
 from sqlalchemy import Connection, select
 
-from engine.payloads import addresses_in
 from engine.statistics.change import Change, cusum
 from engine.statistics.distance import Apart, apart
 from engine.store.ledger import SqlLedger
 from engine.store.origins import FOR_NOBODY
-from engine.store.reader import contents_at, values_at
+from engine.store.reader import values_at
 from engine.store.samples import SCORED
 from engine.store.tables import runs, samples, scores
 
@@ -67,16 +67,17 @@ def score_drift(
     baseline: datetime,
     since: datetime,
     until: datetime,
-    version: str | None = None,
+    version: str = "",
     allowance: float = 0.5,
     threshold: float = 5.0,
 ) -> ScoreDrift | None:
     """Say whether the scores of sampled runs have left the level that they had; None where too few were before.
 
-    A score counts by its weight: one over the chance with which its run was drawn, over the mean of these.
+    What is since may be of one version only. A score counts by its weight: one over the chance with which its run was
+    drawn, over the mean of these.
     """
     drawn = samples.join(runs, runs.c.run_id == samples.c.run_id).join(scores, scores.c.run_id == samples.c.run_id)
-    query = select(runs.c.run_id, samples.c.began_at, samples.c.rate, scores.c.score).select_from(drawn)
+    query = select(runs.c.run_id, runs.c.version, samples.c.began_at, samples.c.rate, scores.c.score).select_from(drawn)
     query = query.where(
         samples.c.workflow == workflow,
         samples.c.state == SCORED,
@@ -86,15 +87,9 @@ def score_drift(
         scores.c.score.is_not(None),
         scores.c.experiment_id.is_(None),
     ).order_by(samples.c.began_at, runs.c.run_id, scores.c.created_at)
-    # what is held against the past is of one version, the past may be of another
     rows = list({row.run_id: row for row in connection.execute(query)}.values())
     before = [row for row in rows if row.began_at < since]
-    after = [row for row in rows if row.began_at >= since]
-    if version is not None:
-        known = set(
-            connection.scalars(select(runs.c.run_id).where(runs.c.version == version, runs.c.workflow == workflow))
-        )
-        after = [row for row in after if row.run_id in known]
+    after = [row for row in rows if row.began_at >= since and row.version.startswith(version)]
     if len(before) < LEAST or not after:
         return None
     weights = [1 / row.rate for row in before]
@@ -110,22 +105,24 @@ def score_drift(
     return ScoreDrift(level, spread, len(before), len(after), change, grew)
 
 
-def input_drift(
-    connection: Connection, workflow: str, *, baseline: datetime, since: datetime, until: datetime
+async def input_drift(
+    ledger: SqlLedger, workflow: str, *, baseline: datetime, since: datetime, until: datetime
 ) -> InputDrift | None:
     """Compare the words of inputs by the distance of Jensen and Shannon; None where too few are there.
 
-    Words are counted in 256 buckets, by their checksum, so that none of them is kept.
+    Words are counted in 256 buckets, by their checksum, so that none of them is kept. It is worked out in a thread.
     """
-    before = _inputs(connection, workflow, baseline, since)
-    after = _inputs(connection, workflow, since, until)
+    before = await ledger.read(lambda connection: _inputs(connection, workflow, baseline, since))
+    after = await ledger.read(lambda connection: _inputs(connection, workflow, since, until))
     if min(len(before), len(after)) < LEAST:
         return None
-    found = apart([words for _, words in before], [words for _, words in after])
+    found = await asyncio.to_thread(apart, [words for _, words in before], [words for _, words in after])
     return InputDrift(found, len(before), len(after), [run_id for run_id, _ in after[:10]])
 
 
-def _inputs(connection: Connection, workflow: str, since: datetime, until: datetime) -> list[tuple[str, Counter[int]]]:
+def _inputs(
+    connection: Connection, workflow: str, since: datetime, until: datetime
+) -> list[tuple[str, Counter[Hashable]]]:
     query = select(runs.c.run_id, runs.c.input_payload).where(
         runs.c.workflow == workflow,
         runs.c.started_at >= since,
@@ -135,7 +132,7 @@ def _inputs(connection: Connection, workflow: str, since: datetime, until: datet
     )
     rows = connection.execute(query.order_by(runs.c.started_at.desc()).limit(MOST_INPUTS)).all()
     said = values_at(connection, [row.input_payload for row in rows])
-    counted = [(row.run_id, Counter(_buckets(value))) for row, value in zip(rows, said, strict=True)]
+    counted = [(row.run_id, Counter[Hashable](_buckets(value))) for row, value in zip(rows, said, strict=True)]
     return [(run_id, words) for run_id, words in counted if words]
 
 

@@ -3,7 +3,7 @@
 import engine
 
 FACE = """
-    END START Action Agent AgentTool App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
+    END START Action Agent AgentTool Alarm App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
     CallFinished CallRunnable CallStarted CallTool Cascade Case Chain Compute ConfigurationError Conversation
     CustomEvent Decision DefinitionError Difficulty EngineError Evaluation Evaluator Event Extractive ForEach
     Generate GuardItem Guardrail GuardrailBlocked Hedge History InputError MergeByKey Model Node Parallel
