@@ -156,7 +156,7 @@ def told(event: AlarmEventRecord) -> dict[str, Any]:
     """Give what sinks are told: the event as JSON, under an id of its own, and in a sentence."""
     value = "no value" if event.value is None else f"{event.metric} {event.value:.4g}"
     ends = f" ({_end(event.low)} to {_end(event.high)})" if (event.low, event.high) != (None, None) else ""
-    lever = f"; {event.levers[0]['sentence']}" if event.levers else ""
+    lever = "".join(f"; {one['sentence']}" for one in event.levers[:3])
     text = f"alarm {event.alarm} {event.what}: {value}{ends} of {event.many:,}{lever}"
     plain = {**asdict(event), "at": event.at.isoformat()}
     return {"schema": "flowledger.alarm/1", "id": f"{event.alarm}#{event.number}", "text": text, **plain}

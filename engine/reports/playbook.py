@@ -47,11 +47,13 @@ class Lever:
     @property
     def sentence(self) -> str:
         """Say it."""
-        was = "it was not there before" if self.before is None else f"{self.before:.4g} of {self.before_many:,} before"
+        was = (
+            "it was not there before" if self.before is None else f"{self.before:.4g} over {self.before_many:,} before"
+        )
         part = self.part[:_SHORT] if self.dimension == "version" else self.part
         since = f", first run at {self.began_at}" if self.began_at else ""
         return (
-            f"{self.dimension} {part}: {self.after:.4g} of {self.after_many:,} now, {was}; "
+            f"{self.dimension} {part}: mean {self.after:.4g} over {self.after_many:,} now, {was}; "
             f"explains {self.explains:.0%} of the change{since}"
         )
 

@@ -86,7 +86,7 @@ async def test_a_tool_that_begins_to_fail_in_a_version_is_named_and_the_alarm_cl
             0.0,
             ["raised", "cleared"],
         )
-        assert "node send: 1 of 12 now, 0 of 12 before; explains 100% of the change" in told.events[0]["text"]
+        assert "tool ship: mean 1 over 12 now, 0 over 12 before; explains 100% of the change" in told.events[0]["text"]
         assert [event.number for event in await app.alarm_events("tools")] == [2, 1]
         await app.silence_alarm("tools", timedelta(hours=1), by="ann")
         clock.advance(1_200)
