@@ -22,7 +22,7 @@ from engine.store.run_queue import due_count, forget_lanes, reap
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
-_SAMPLE_SECONDS = 5.0
+_SAMPLE_SECONDS = 1.0
 _ALARM_SECONDS = 1.0
 _LANE_LIFE = timedelta(minutes=10)
 

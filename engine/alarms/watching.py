@@ -17,7 +17,7 @@ from engine.reports.playbook import playbook
 from engine.store import alarms as stored
 
 _ATTEMPTS = 8
-_FIRST_WAIT = timedelta(seconds=5)  # then twice as long each time: about twenty minutes in all
+_FIRST_WAIT = timedelta(seconds=5)  # then twice as long each time: about eleven minutes in all
 
 
 class Watching(Controls):

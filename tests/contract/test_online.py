@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from engine import Evaluation, Sampling
+from engine import Alarm, Evaluation, Sampling, Worker
 from engine.definition.policies import Budget
 from engine.errors import ConfigurationError, InputError
 from engine.evals.evaluators import Judge
@@ -59,7 +59,7 @@ async def test_every_drawn_run_is_scored_once_whoever_looks(url):
         )
 
 
-async def test_strata_are_drawn_at_their_own_rates_and_weighted_by_them(monkeypatch):
+async def test_strata_are_drawn_at_their_own_rates_and_weighted_by_them():
     async with sampled(rates={"status=failed": 1.0}, rate=0.1, evaluators=[]) as app:
         records = [
             run(n, workflow="says", status=RunStatus.FAILED if n % 10 == 0 else RunStatus.SUCCEEDED)
@@ -116,6 +116,38 @@ async def test_judges_stop_at_the_budget_of_the_day_and_rules_go_on():
         assert (await app.evaluate_online(since=clock.now())).scored == 1
         again = [one for one in await app.ledger.runs() if one.origin == "judge"]
         assert len(again) == len(judged) + 1
+
+
+@SHARED
+async def test_another_worker_goes_on_where_one_died(url):
+    clock = StillClock()
+    async with sampled(url, clock=clock) as dead, sampled(url, clock=clock) as other:
+        await dead.run("says", {"question": "q"})
+        now = clock.now()
+        assert await dead.ledger.change(lambda c: samples.claim(c, "says", now, now, now)) is not None
+        clock.advance(59)
+        assert (await other.evaluate_online()).scored == 0, "somebody has it"
+        clock.advance(2)
+        assert (await other.evaluate_online()).scored == 1
+
+
+async def test_a_worker_scores_and_watches_by_itself_beside_its_runs():
+    alarm = Alarm(name="any", metric="run_failure_rate", below=2, least=1, sure=False)
+    async with sampled() as app:
+        app.alarms = (alarm,)
+        await app.enqueue("says", {"question": "q"})
+        worker = Worker(app)
+        work = asyncio.create_task(worker.run())
+        for _ in range(500):
+            app.clock.advance(1)
+            counts = await app.ledger.read(lambda c: samples.counts(c, "says"))
+            if counts == {"scored": 1} and await app.alarm_events():
+                break
+            await asyncio.sleep(0.02)
+        worker.drain()
+        await work
+        assert counts == {"scored": 1}
+        assert [event.what for event in await app.alarm_events()] == ["raised"]
 
 
 def raises(trial):
