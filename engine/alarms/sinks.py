@@ -132,8 +132,9 @@ class Command:
         """Run it."""
         del now
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+        start = asyncio.create_subprocess_exec  # no shell
         try:
-            program = await asyncio.create_subprocess_exec(*self.argv, stdin=pipe, stdout=nowhere, stderr=pipe)
+            program = await start(*self.argv, stdin=pipe, stdout=nowhere, stderr=pipe)
         except OSError as error:
             raise NotDeliveredError(f"the program cannot be run: {error.strerror}") from error
         try:

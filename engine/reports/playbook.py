@@ -16,6 +16,7 @@ from engine.store.tables import runs
 
 _LEAST_EXCESS = 0.1  # what explains hardly more than its share of all units is no lever
 _MOST = 5
+_MOST_COMPARED = 2_000  # units of each time, the newest: a run that shares the process waits no longer for it
 _SHORT = 12  # digits of a version
 _CALLS = {"run failures": "call failures", "outcomes": "call failures", "run seconds": "call seconds"}
 """Where a figure of runs goes wrong, its calls are looked at too."""
@@ -78,8 +79,8 @@ def _levers(connection: Connection, wanted: Wanted, kind: str) -> list[Lever]:
     found: dict[tuple[str, str], tuple[float, Lever]] = {}
     for each in dict.fromkeys((kind, _CALLS.get(kind, kind))):
         of = wanted.of if each == kind else None
-        before = units(connection, each, wanted.where, of, wanted.baseline, wanted.since)
-        after = units(connection, each, wanted.where, of, wanted.since, wanted.until)
+        before = units(connection, each, wanted.where, of, wanted.baseline, wanted.since, _MOST_COMPARED)
+        after = units(connection, each, wanted.where, of, wanted.since, wanted.until, _MOST_COMPARED)
         if not after:
             continue
         if each.endswith("seconds"):

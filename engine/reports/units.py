@@ -53,7 +53,13 @@ class Unit:
 
 
 def units(
-    connection: Connection, kind: str, where: Mapping[str, str], of: str | None, since: datetime, until: datetime
+    connection: Connection,
+    kind: str,
+    where: Mapping[str, str],
+    of: str | None,
+    since: datetime,
+    until: datetime,
+    most: int = MOST,
 ) -> list[Unit]:
     """Give the units of a kind that began in a time, the newest first.
 
@@ -65,7 +71,7 @@ def units(
     for name, value in where.items():
         column = {**_OF_RUNS, **_OF_CALLS}[name]
         query = query.where(column.startswith(value, autoescape=True) if name == "version" else column == value)
-    found = connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.run_id).limit(MOST)).mappings()
+    found = connection.execute(query.order_by(runs.c.started_at.desc(), runs.c.run_id).limit(most)).mappings()
     return [
         Unit(
             row["run_id"],

@@ -60,19 +60,19 @@ async def test_every_drawn_run_is_scored_once_whoever_looks(url):
 
 
 async def test_strata_are_drawn_at_their_own_rates_and_weighted_by_them():
-    async with sampled(rates={"status=failed": 1.0}, rate=0.1, evaluators=[]) as app:
+    async with sampled(rates={"status=failed": 1.0}, rate=0.2, evaluators=[]) as app:
         records = [
             run(n, workflow="says", status=RunStatus.FAILED if n % 10 == 0 else RunStatus.SUCCEEDED)
-            for n in range(1, 2001)
+            for n in range(1, 501)
         ]
         await app.ledger.commit(records)
         looked = await app.evaluate_online(since=records[0].started_at)
-        drawn = [one for one in records if draw(one.run_id) < (1.0 if one.status == "failed" else 0.1)]
+        drawn = [one for one in records if draw(one.run_id) < (1.0 if one.status == "failed" else 0.2)]
         assert (looked.scored, looked.left) == (len(drawn), 0)
         (row,) = await online_scores(app.ledger, ["workflow"])
-        assert row.mean.value == pytest.approx(0.9, abs=0.02), "200 of 2,000 failed"
+        assert row.mean.value == pytest.approx(0.9, abs=0.03), "50 of 500 failed"
         assert row.interval.low < 0.9 < row.interval.high
-        assert row.mean.total == pytest.approx(2000, rel=0.15)
+        assert row.mean.total == pytest.approx(500, rel=0.2)
         assert row.mean.effective < row.mean.many
         strata = {one.dimensions["stratum"]: one for one in await online_scores(app.ledger, ["stratum"])}
         assert (strata["status=failed"].mean.value, strata["rest"].mean.value) == (0.0, 1.0)
