@@ -1,5 +1,6 @@
 """flowledger: agentic workflows with guardrails, budgets and a SQL ledger of every step."""
 
+from engine.alarms.alarm import Alarm
 from engine.app import App
 from engine.definition.context_policy import History, Passages, ToolResults
 from engine.definition.conversation import Conversation, Turn
@@ -30,6 +31,7 @@ from engine.errors import (
 from engine.evals.case import Case
 from engine.evals.evaluation import Evaluation
 from engine.evals.evaluators import Evaluator, Score
+from engine.evals.sampling import Sampling
 from engine.evals.trial import Trial
 from engine.models.extractive import Extractive
 from engine.models.roles import Model
@@ -74,6 +76,7 @@ __all__ = [
     "Action",
     "Agent",
     "AgentTool",
+    "Alarm",
     "App",
     "Append",
     "Approve",
@@ -135,6 +138,7 @@ __all__ = [
     "RunStarted",
     "RunStatus",
     "Rung",
+    "Sampling",
     "Schedule",
     "Score",
     "Similar",

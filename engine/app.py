@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator, Collection, Mapping
 from functools import partial
 from typing import Any
 
+from engine.alarms.watching import Watching
 from engine.batches import Batches
 from engine.definition.policies import Budget
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
-from engine.evals.consequences import Consequences
+from engine.evals.online import Online
 from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
 from engine.runtime.as_graph import as_graph
@@ -29,7 +30,7 @@ _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
 
 
-class App(Consequences, Schedules, Batches):
+class App(Online, Watching, Schedules, Batches):
     """Runs, queues, resumes, replays and evaluates the workflows of a deployment, with the arguments of `Deployment`.
 
     The database is opened at the first run; close the app, or use it as `async with App(...) as app`.

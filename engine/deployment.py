@@ -52,6 +52,7 @@ class Deployment:
         dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         evaluation: an Evaluation: what redacts cases and tapes, and what scores which workflow.
+        alarms: figures that workers watch, each an Alarm, and who is told of them.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -70,6 +71,7 @@ class Deployment:
         dispatcher: Dispatcher | str | None = None,
         limits: Mapping[str, RateLimit] | None = None,
         evaluation: Any = None,
+        alarms: Sequence[Any] = (),
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -85,6 +87,7 @@ class Deployment:
         self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
         self.limits = dict(limits or {})
         self.evaluation = evaluation
+        self.alarms = tuple(alarms)
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None

@@ -22,6 +22,8 @@ from engine.store.run_queue import due_count, forget_lanes, reap
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
+_SAMPLE_SECONDS = 1.0
+_ALARM_SECONDS = 1.0
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -76,14 +78,17 @@ class Worker:
         """Work, and give how many runs ended how.
 
         Raises:
-            ConfigurationError: a model of a workflow that it takes cannot be asked; the message names each.
+            ConfigurationError: a model of a workflow that it takes cannot be asked; the message names each; or what
+                the app samples cannot be.
             StoreError: the database cannot be used.
         """
         self.app.check_models(self.workflows)
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty():
-            works = (self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear))
+            works = [self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear)]
+            works += [self._see_to_samples()] if self.app.samplings else []
+            works += [self._see_to_alarms()] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -181,3 +186,17 @@ class Worker:
                 if await self._fire():
                     self._wake.set()
             await asyncio.sleep(_FIRE_SECONDS)
+
+    async def _see_to_samples(self) -> None:
+        """Score sampled runs after they have ended; no run waits for it."""
+        while True:
+            with suppress(EngineError):  # what cannot be scored now is looked at again
+                await self.app.evaluate_online()
+            await asyncio.sleep(_SAMPLE_SECONDS)
+
+    async def _see_to_alarms(self) -> None:
+        """Look at alarms that are due, and tell of them."""
+        while True:
+            with suppress(EngineError):
+                await self.app.check_alarms()
+            await asyncio.sleep(_ALARM_SECONDS)

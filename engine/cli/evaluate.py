@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from engine.app import App
 from engine.cli.gate import gate
 from engine.cli.loading import load_app
+from engine.cli.online import online
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
 from engine.definition.policies import Budget
@@ -29,6 +30,7 @@ from engine.replay.changes import Changes
 
 commands = typer.Typer(help="Experiments: workflows over datasets.", no_args_is_help=True)
 commands.command("gate")(gate)
+commands.command("online")(online)
 ExperimentArgument = Annotated[
     str, typer.Argument(help="The experiment's name, its id, or a beginning or end that fits one only.")
 ]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,8 +12,10 @@ from rich.table import Column, Table
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_since, within
 from engine.cli.render import console, money
+from engine.errors import InputError
 from engine.reports.health import GROUPS, Health, HealthRow
 from engine.reports.health import health as read_health
+from engine.reports.health_page import to_html
 from engine.statistics.intervals import Interval
 from engine.usage import to_usd
 
@@ -22,6 +25,9 @@ def health(
         str, typer.Option("--since", help="What began since: 30m, 12h, 7d, or a date like 2026-01-31.")
     ] = "1d",
     by: Annotated[str, typer.Option("--by", help=f"What calls are told apart by: {', '.join(GROUPS)}.")] = "operation",
+    page: Annotated[
+        Path | None, typer.Option("--html", help="Draw it in this file too: one page with plots that loads nothing.")
+    ] = None,
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -38,6 +44,11 @@ def health(
         return await read_health(loaded.ledger, names, since=parse_since(since, now) or now, now=now)
 
     found = asyncio.run(within(loaded, work))
+    if page is not None:
+        try:
+            page.write_text(to_html(found, names), encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"--html {page} cannot be written: {error.strerror}") from error
     if as_json:
         typer.echo(json.dumps(found.to_json()))
     else:

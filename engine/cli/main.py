@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from engine.cli import (
+    alarms,
     approve,
     batch,
     breakers,
@@ -93,6 +94,7 @@ cli.command("estimate")(estimate.estimate)
 cli.add_typer(outcome.commands, name="outcome")
 cli.add_typer(dataset.commands, name="dataset")
 cli.add_typer(evaluate.commands, name="eval")
+cli.add_typer(alarms.commands, name="alarms")
 cli.command("health")(health.health)
 cli.add_typer(export.commands, name="export")
 cli.command("spend")(spend.spend)

@@ -8,6 +8,7 @@ from engine.definition.guardrail import Guardrail
 from engine.errors import ConfigurationError
 from engine.evals.evaluators import Evaluator, Succeeded
 from engine.evals.evaluators.evaluator import evaluator_of
+from engine.evals.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +18,12 @@ class Evaluation:
     Attributes:
         redact: guardrails that see cases before they are kept in a dataset.
         evaluators: by workflow, what scores its runs: evaluators, or functions of a trial.
+        online: which runs that people ask for are scored after they have ended, a Sampling a workflow.
     """
 
     redact: Sequence[Guardrail] = ()
     evaluators: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
+    online: Sequence[Sampling] = ()
 
     def of(self, workflow: str, more: Sequence[Any] = ()) -> list[Evaluator]:
         """Give what scores the runs of a workflow: whether they succeed, what the app says, and more.

@@ -1,52 +1,32 @@
 """The work of an experiment: a trial is run once, and scored by every evaluator."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count
-from typing import Any
 
 from engine.definition.workflow import Workflow
-from engine.errors import ConfigurationError, EngineError
-from engine.eval_records import EXPERIMENT, JUDGE, ExperimentRecord, ScoreRecord
+from engine.eval_records import EXPERIMENT, ExperimentRecord
 from engine.evals.case import Case
 from engine.evals.evaluators import Evaluator
-from engine.evals.purse import Purse
-from engine.evals.trial import Trial, trial_of
-from engine.payloads import digest
-from engine.ports import Clock
-from engine.records import RunStatus
-from engine.runtime.result import RunResult
+from engine.evals.scoring import UNFINISHED, Scoring
+from engine.evals.trial import trial_of
 from engine.store import experiments as stored
-from engine.store.ledger import SqlLedger
 
-UNFINISHED = (RunStatus.RUNNING, RunStatus.CANCELLED, RunStatus.QUEUED)
-"""How a run stands that can be gone on with by itself."""
-
-RunFor = Callable[[Workflow, Mapping[str, Any], str, str, str | None], Awaitable[RunResult]]
-"""Runs a workflow under an id, or gives how the run of that id ended: workflow, input, id, origin, parent run."""
+__all__ = ["UNFINISHED", "Work"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(Scoring):
     """Runs and scores the trials of one experiment.
 
     Attributes:
         workflow: with the changes of the experiment.
-        purse: what it may spend.
-        judge_named: gives the workflow of a name.
-        run: runs one.
         runs_nothing: whether trials that were not run are left out, so that only scores are made anew.
     """
 
-    ledger: SqlLedger
-    clock: Clock
     record: ExperimentRecord
     workflow: Workflow
     evaluators: Sequence[Evaluator]
-    purse: Purse
-    judge_named: Callable[[str], Workflow]
-    run: RunFor
     runs_nothing: bool
 
     async def do(self, case: Case, number: int) -> bool:
@@ -55,68 +35,13 @@ class Work:
         Raises:
             BudgetExceeded: what is left does not suffice.
         """
-        run_id, is_run = await self._place(self.record.experiment_id, case.case_id, number)
+        run_id, is_run = await self.place(self.record.experiment_id, case.case_id, number)
         if not is_run and self.runs_nothing:
             return False
         if not is_run:
-            await self._run(self.workflow, dict(case.input), run_id, EXPERIMENT, case.run_id)
+            await self.run_within(self.workflow, dict(case.input), run_id, EXPERIMENT, case.run_id)
         trial = await trial_of(self.ledger, run_id, case)
-        rows = [await self._score(evaluator, trial, number) for evaluator in self.evaluators]
+        of_it = {"experiment_id": self.record.experiment_id, "case_id": trial.case.case_id, "trial": number}
+        rows = [await self.score(evaluator, trial, **of_it) for evaluator in self.evaluators]
         await self.ledger.change(partial(stored.write_scores, rows=rows))
         return True
-
-    async def _place(self, *told: Any) -> tuple[str, bool]:
-        """Give the id of the run that stands for what is told, and whether that has come to an end.
-
-        One that was cut before its input was accepted cannot be gone on with: another stands for it.
-        """
-        for number in count():
-            run_id = digest([*told, number])[:32]
-            known = next(iter(await self.ledger.known([run_id])), None)
-            if known is None or known.status not in UNFINISHED:
-                return run_id, known is not None
-            if known.input_payload is not None:
-                return run_id, False
-        raise AssertionError("numbers do not end")
-
-    async def _run(
-        self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
-    ) -> RunResult:
-        async with self.purse.hold(workflow) as held:
-            result = await self.run(workflow, given, run_id, origin, parent)
-            if result.cost_usd is not None:
-                held.nano_usd = int(result.cost_usd * 10**9)
-            return result
-
-    async def _score(self, evaluator: Evaluator, trial: Trial, number: int) -> ScoreRecord:
-        run_id = trial.run.run_id
-
-        async def ask(workflow: str, given: Mapping[str, Any], key: str) -> RunResult:
-            judge = self.judge_named(workflow)
-            judge_id, is_run = await self._place(run_id, judge.version, dict(given), key)
-            if is_run:  # it was asked before, and costs nothing now
-                return await self.run(judge, given, judge_id, JUDGE, run_id)
-            return await self._run(judge, given, judge_id, JUDGE, run_id)
-
-        try:
-            score = await evaluator.evaluate(trial, ask)
-        except EngineError:
-            raise
-        except Exception as error:  # whatever code of others raises
-            raise ConfigurationError(
-                f"the evaluator {evaluator.name} raised {type(error).__name__} over the run {run_id}: {error}"
-            ) from error
-        return ScoreRecord(
-            run_id=run_id,
-            evaluator=evaluator.name,
-            evaluator_version=evaluator.version,
-            deterministic=evaluator.is_deterministic,
-            created_at=self.clock.now(),
-            score=score.score,
-            value=score.value,
-            explanation=score.explanation,
-            experiment_id=self.record.experiment_id,
-            case_id=trial.case.case_id,
-            trial=number,
-            judge_run_id=score.judge_run_id,
-        )

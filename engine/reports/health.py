@@ -20,6 +20,7 @@ MOST_CALLS = 100_000
 
 _ENDED = ("ok", "failed", "unknown")
 _IS_NO_REPLAY = runs.c.origin != REPLAY  # what it plays was no call, and what it asks is no traffic
+_POINTS = 24
 _QUANTILES = (0.5, 0.95, 0.99)
 GROUPS: dict[str, ColumnElement[Any]] = {
     "node": calls.c.node_name,
@@ -67,12 +68,34 @@ class HealthRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HealthPoint:
+    """Calls of the runs that began in one part of the time.
+
+    Attributes:
+        at: when that part begins.
+        seconds: as in a row; empty if no call was answered.
+    """
+
+    at: datetime
+    calls: int
+    failed: int
+    seconds: dict[str, float]
+    tokens: int
+    nano_usd: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Give it as JSON."""
+        return {**asdict(self), "at": self.at.isoformat()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """How well everything goes.
 
     Attributes:
         rows: calls by group, those that fail most first.
         calls: attempts that were looked at; `is_sample` if there were more.
+        points: the same calls by when their runs began, in 24 parts of the time.
         hours: the time over which they began.
         runs: by status.
         guardrails: what they did, by guardrail and action.
@@ -83,6 +106,7 @@ class Health:
     """
 
     rows: Sequence[HealthRow]
+    points: Sequence[HealthPoint]
     calls: int
     is_sample: bool
     hours: float
@@ -95,8 +119,9 @@ class Health:
 
     def to_json(self) -> dict[str, Any]:
         """Give it as JSON."""
-        plain = {name: getattr(self, name) for name in self.__slots__ if name != "rows"}
-        return {**plain, "rows": [row.to_json() for row in self.rows]}
+        plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("rows", "points")}
+        rows, points = [[one.to_json() for one in those] for those in (self.rows, self.points)]
+        return {**plain, "rows": rows, "points": points}
 
 
 async def health(ledger: SqlLedger, by: Sequence[str], *, since: datetime, now: datetime) -> Health:
@@ -118,6 +143,7 @@ async def health(ledger: SqlLedger, by: Sequence[str], *, since: datetime, now: 
 
 def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
     columns = (
+        runs.c.started_at,
         calls.c.status,
         calls.c.duration_ns,
         calls.c.usage_input_tokens,
@@ -150,6 +176,7 @@ def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], sin
     first_due = connection.scalar(select(func.min(queue_entries.c.available_at)))
     return Health(
         rows=sorted(rows, key=lambda row: (-row.failure.low, -row.calls)),
+        points=_points(looked_at, since, now),
         calls=len(looked_at),
         is_sample=len(found) > len(looked_at),
         hours=(now - since).total_seconds() / 3600,
@@ -172,8 +199,32 @@ def _steps(since: datetime) -> Select[Any]:
     return select(*counts).select_from(of_runs).where(steps.c.started_at >= since, _IS_NO_REPLAY)
 
 
+def _points(found: Sequence[Any], since: datetime, now: datetime) -> list[HealthPoint]:
+    part = (now - since) / _POINTS
+    parts: list[list[Any]] = [[] for _ in range(_POINTS)]
+    for one in found:
+        parts[max(0, min(_POINTS - 1, (one.started_at - since) // part if part else 0))].append(one)
+    return [_point(since + part * place, those) for place, those in enumerate(parts)]
+
+
+def _point(at: datetime, those: Sequence[Any]) -> HealthPoint:
+    took = _took(those)
+    return HealthPoint(
+        at=at,
+        calls=len(those),
+        failed=sum(one.status != "ok" for one in those),
+        seconds={f"p{share * 100:g}": quantile(took, share) for share in _QUANTILES} if took else {},
+        tokens=sum((one.usage_input_tokens or 0) + (one.usage_output_tokens or 0) for one in those),
+        nano_usd=sum(one.cost_nano_usd or 0 for one in those),
+    )
+
+
+def _took(those: Sequence[Any]) -> list[float]:
+    return sorted(one.duration_ns / 1e9 for one in those if one.status == "ok" and one.duration_ns is not None)
+
+
 def _row(dimensions: dict[str, Any], those: Sequence[Any]) -> HealthRow:
-    took = sorted(one.duration_ns / 1e9 for one in those if one.status == "ok" and one.duration_ns is not None)
+    took = _took(those)
     read = sum(one.usage_input_tokens or 0 for one in those)
     cached = sum(one.usage_cache_read_input_tokens or 0 for one in those)
     return HealthRow(

@@ -27,7 +27,7 @@ class Interval:
         return [end if math.isfinite(end) else None for end in (self.low, self.high)]
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+def wilson(successes: float, trials: float, confidence: float = 0.95) -> Interval:
     """Say where a share may lie, by Wilson's score; anywhere where nothing was tried."""
     if not trials:
         return Interval(0.0, 1.0)

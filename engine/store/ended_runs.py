@@ -19,6 +19,7 @@ OF_RUN = (
     tables.verdicts,
     tables.outcomes,
     tables.scores,
+    tables.samples,
     tables.runs,
 )
 """The tables of the ledger that hold rows of a run."""

@@ -25,6 +25,7 @@ from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
 
 from engine.control_records import BatchRecord, ControlEventRecord, ScheduleRecord
 from engine.eval_records import CaseRecord, DatasetRecord, ExperimentRecord, ScoreRecord
+from engine.monitor_records import AlarmEventRecord, AlarmRecord, DeliveryRecord, SampleRecord, SamplingRecord
 from engine.price_records import CalibrationRecord, CallCostRecord, CostVersionRecord, PriceRecord
 from engine.queue_records import LaneRecord, QueueEntryRecord, QueueLimitRecord, QueueRecord
 from engine.records import (
@@ -126,6 +127,8 @@ for _name, _other in (("batch_id", "status"), ("schedule", "started_at")):
     _is_named = text(f"{_name} IS NOT NULL")
     _columns = (runs.c[_name], runs.c[_other])
     Index(f"ix_runs_{_name}_{_other}", *_columns, sqlite_where=_is_named, postgresql_where=_is_named)
+_HAS_PARENT = text("parent_run_id IS NOT NULL")  # replays and runs that judge others; what people asked for has none
+Index("ix_runs_parent_run_id", runs.c.parent_run_id, sqlite_where=_HAS_PARENT, postgresql_where=_HAS_PARENT)
 breakers = _table("breakers", BreakerRecord, key=("target",))
 cache_entries = _table("cache_entries", CacheEntryRecord, ("expires_at",), key=("cache_key",))
 _IS_GROUPED = text("group_key IS NOT NULL")
@@ -190,6 +193,18 @@ cases = _table("cases", CaseRecord, ("dataset", "position"), key=("dataset", "ca
 experiments = _table("experiments", ExperimentRecord, key=("experiment_id",))
 scores = _table(
     "scores", ScoreRecord, ("experiment_id",), key=("run_id", "evaluator", "evaluator_version"), clustered=True
+)
+samplings = _table("samplings", SamplingRecord, key=("workflow",))
+samples = _table("samples", SampleRecord, ("workflow", "state", "began_at"), key=("run_id",))
+alarms = _table("alarms", AlarmRecord, key=("name",))
+alarm_events = _table("alarm_events", AlarmEventRecord, key=("alarm", "number"))
+alarm_deliveries = _table("alarm_deliveries", DeliveryRecord, key=("alarm", "number", "sink"))
+_IS_ON_ITS_WAY = text("next_at IS NOT NULL")
+Index(
+    "ix_alarm_deliveries_next_at",
+    alarm_deliveries.c.next_at,
+    sqlite_where=_IS_ON_ITS_WAY,
+    postgresql_where=_IS_ON_ITS_WAY,
 )
 
 spend_windows = Table(

@@ -98,7 +98,7 @@ async def test_whole_runs_go_with_all_their_rows_when_asked_for(ledger):
     planned = await plan(ledger, WHOLE)
     counts = {kind: amount.rows for kind, amount in planned.items()}
     expected = {"checkpoints": 2, "steps": 1, "calls": 1, "verdicts": 1, "outcomes": 1, "runs": 1}
-    others = dict.fromkeys(("call_costs", "questions", "events", "scores", "workers", "cache_entries"), 0)
+    others = dict.fromkeys(("call_costs", "questions", "events", "scores", "samples", "workers", "cache_entries"), 0)
     assert counts == expected | others | {"payloads": 2}
     assert (await prune(ledger, WHOLE)).amounts == planned
     assert [found.run_id for found in await ledger.runs()] == [run_id(2)]

@@ -7,7 +7,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from engine import eval_records, price_records, records
+from engine import eval_records, monitor_records, price_records, records
 from engine.errors import StoreError
 from engine.store import schema, tables
 from engine.store.database import Database
@@ -45,6 +45,9 @@ def test_a_column_stands_for_each_field_of_a_record():
         "cases": eval_records.CaseRecord,
         "experiments": eval_records.ExperimentRecord,
         "scores": eval_records.ScoreRecord,
+        "samples": monitor_records.SampleRecord,
+        "alarms": monitor_records.AlarmRecord,
+        "alarm_events": monitor_records.AlarmEventRecord,
     }.items():
         columns = {column.name for column in tables.metadata.tables[name].columns} - {"id"}
         assert columns == {field.name for field in fields(record)}
