@@ -2,33 +2,34 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from engine.app import App
 from engine.cli.gate import gate
+from engine.cli.imports import import_runs
 from engine.cli.loading import load_app
+from engine.cli.metrics import print_metrics, trials_bar
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
 from engine.definition.policies import Budget
 from engine.errors import InputError
 from engine.eval_records import ExperimentRecord
 from engine.evals.case import Case, read_cases
-from engine.evals.experiments import Experimented, OnProgress, Plan
+from engine.evals.experiments import Experimented, Plan
 from engine.evals.summary import MetricRow
 from engine.payloads import digest
 from engine.replay.changes import Changes
 
 commands = typer.Typer(help="Experiments: workflows over datasets.", no_args_is_help=True)
 commands.command("gate")(gate)
+commands.command("import")(import_runs)
 ExperimentArgument = Annotated[
     str, typer.Argument(help="The experiment's name, its id, or a beginning or end that fits one only.")
 ]
@@ -170,7 +171,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(asdict(record) | {"metrics": [row.to_json() for row in rows]}, default=str))
     else:
-        _show(rows)
+        print_metrics(rows)
 
 
 def _carry_out(
@@ -189,7 +190,7 @@ def _carry_out(
     async def whole() -> tuple[Experimented, Sequence[MetricRow]]:
         settings = (await app.experiment_named(changed)).settings if isinstance(changed, str) else changed
         async with app.with_models(Changes.of(settings).models) as cast:
-            with _progress() as on_progress:
+            with trials_bar() as on_progress:
                 found = await work(cast, replace(plan, on_progress=on_progress))
             return found, await cast.metrics_of(found.record)
 
@@ -203,27 +204,12 @@ def _carry_out(
         counts = {"done": found.done, "total": found.total, "stopped": found.stopped}
         typer.echo(json.dumps(asdict(record) | counts | {"metrics": [row.to_json() for row in rows]}, default=str))
     else:
-        _show(rows)
+        print_metrics(rows)
         console.print(f"experiment {record.experiment_id}: {found.done:,} of {found.total:,} trials", markup=False)
     if found.done < found.total:
         why = found.stopped or "some were never run"
         errors.print(f"{why}: `flowledger eval resume {record.experiment_id}` goes on", markup=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _show(rows: Sequence[MetricRow]) -> None:
-    numbers = [Column(name, justify="right") for name in ("mean", "95 %", "cases", "trials", "left out", "flaky")]
-    table = Table("metric", *numbers, "pass^k", box=None, pad_edge=False)
-    for row in rows:
-        ends = [] if row.mean is None else row.mean.interval().to_json()
-        table.add_row(
-            escape(row.name) + ("" if row.deterministic else " [dim](judged)[/dim]"),
-            "-" if row.mean is None else f"{row.mean.value:.3f}",
-            " to ".join(f"{max(0, min(1, end)):.3f}" for end in ends if end is not None),
-            *(f"{many:,}" for many in (row.cases, row.trials, row.left_out, len(row.flaky))),
-            " ".join(f"{share:.3f}" for share in row.pass_hat),
-        )
-    console.print(table)
 
 
 def _plan(score: list[str] | None, concurrency: int, max_cost: str | None) -> Plan:
@@ -236,12 +222,3 @@ def _cases_in(file: str) -> list[Case]:
         return read_cases(Path(file).read_text(encoding="utf-8").splitlines(), file)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the file {file} cannot be read: {error}") from error
-
-
-@contextmanager
-def _progress() -> Generator[OnProgress]:
-    """Show a bar on standard error while trials run."""
-    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)

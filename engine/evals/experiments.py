@@ -169,12 +169,11 @@ class Experiments(Datasets):
             ledger=self.ledger,
             clock=self.clock,
             record=record,
-            workflow=self._changed_workflow(record, must_fit=not runs_nothing),
+            workflow=None if runs_nothing else self._changed_workflow(record),
             evaluators=self.evaluating.of(record.workflow, plan.evaluators),
             purse=Purse(plan.max_nano_usd),
             judge_named=self.workflow,
             run=self._run_for,
-            runs_nothing=runs_nothing,
         )
         _, cases = await self.cases_of(record)
         left = [(case, trial) for trial in range(record.trials) for case in cases]
@@ -203,9 +202,9 @@ class Experiments(Datasets):
             await self.ledger.change(partial(stored.end, experiment_id=record.experiment_id, ended_at=ended))
         return Experimented(await self.experiment_named(record.experiment_id), done, total, next(iter(stopped), None))
 
-    def _changed_workflow(self, record: ExperimentRecord, *, must_fit: bool) -> Workflow:
+    def _changed_workflow(self, record: ExperimentRecord) -> Workflow:
         workflow = Changes.of(record.settings).applied_to(self.workflow(record.workflow))
-        if must_fit and workflow.version != record.version:
+        if workflow.version != record.version:
             raise InputError(
                 f"the workflow {record.workflow!r} is not what it was when the experiment {record.experiment_id} "
                 "began: begin another one"

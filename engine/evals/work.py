@@ -27,27 +27,31 @@ RunFor = Callable[[Workflow, Mapping[str, Any], str, str, str | None], Awaitable
 """Runs a workflow under an id, or gives how the run of that id ended: workflow, input, id, origin, parent run."""
 
 
+def run_id_of(*told: Any, number: int = 0) -> str:
+    """Give the id of the run that stands for what is told, as for a trial of a case of an experiment."""
+    return digest([*told, number])[:32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """Runs and scores the trials of one experiment.
 
     Attributes:
-        workflow: with the changes of the experiment.
+        workflow: with the changes of the experiment; None if trials that were not run are left out, so that only
+            scores are made anew.
         purse: what it may spend.
         judge_named: gives the workflow of a name.
         run: runs one.
-        runs_nothing: whether trials that were not run are left out, so that only scores are made anew.
     """
 
     ledger: SqlLedger
     clock: Clock
     record: ExperimentRecord
-    workflow: Workflow
+    workflow: Workflow | None
     evaluators: Sequence[Evaluator]
     purse: Purse
     judge_named: Callable[[str], Workflow]
     run: RunFor
-    runs_nothing: bool
 
     async def do(self, case: Case, number: int) -> bool:
         """Run and score a trial, and say whether it was.
@@ -56,9 +60,9 @@ class Work:
             BudgetExceeded: what is left does not suffice.
         """
         run_id, is_run = await self._place(self.record.experiment_id, case.case_id, number)
-        if not is_run and self.runs_nothing:
-            return False
         if not is_run:
+            if self.workflow is None:
+                return False
             await self._run(self.workflow, dict(case.input), run_id, EXPERIMENT, case.run_id)
         trial = await trial_of(self.ledger, run_id, case)
         rows = [await self._score(evaluator, trial, number) for evaluator in self.evaluators]
@@ -71,7 +75,7 @@ class Work:
         One that was cut before its input was accepted cannot be gone on with: another stands for it.
         """
         for number in count():
-            run_id = digest([*told, number])[:32]
+            run_id = run_id_of(*told, number=number)
             known = next(iter(await self.ledger.known([run_id])), None)
             if known is None or known.status not in UNFINISHED:
                 return run_id, known is not None
