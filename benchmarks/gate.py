@@ -91,7 +91,7 @@ def main() -> None:
     found = rewards()
     figures(found)
     share = 0.2 / fmean(value for trials in found.values() for value in trials)
-    for size in (None, 50):
+    for size in (None, 15, 30, 50):
         for drop in (0.0, share):
             rates(found, splits, size, drop)
 
