@@ -15,10 +15,9 @@ from engine.app import App
 from engine.cli.gate import gate
 from engine.cli.imports import import_runs
 from engine.cli.loading import load_app
-from engine.cli.metrics import print_metrics, trials_bar
+from engine.cli.metrics import ConcurrencyOption, MaxCostOption, plan_of, print_metrics, trials_bar
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
-from engine.definition.policies import Budget
 from engine.errors import InputError
 from engine.eval_records import ExperimentRecord
 from engine.evals.case import Case, read_cases
@@ -36,12 +35,6 @@ ExperimentArgument = Annotated[
 ScoreOption = Annotated[
     list[str] | None,
     typer.Option("--score", help="An evaluator besides those of the app, as module:name; may be given more than once."),
-]
-ConcurrencyOption = Annotated[
-    int, typer.Option("--concurrency", min=1, help="How many trials are in progress at once.")
-]
-MaxCostOption = Annotated[
-    str | None, typer.Option("--max-cost", help="What it may cost from now on, in USD, judges included.")
 ]
 
 
@@ -69,7 +62,7 @@ def run(
     Example: flowledger eval run answer-docs cases.jsonl --trials 3
     """
     said = Changes.of(settings or ()).settings
-    plan = _plan(score, concurrency, max_cost)
+    plan = plan_of(score, concurrency, max_cost)
     cases = _cases_in(dataset) if dataset.endswith(".jsonl") else []
 
     async def work(cast: App, plan: Plan) -> Experimented:
@@ -98,7 +91,7 @@ def resume(
 
     Example: flowledger eval resume 01936f2a --max-cost 2.50
     """
-    plan = _plan(score, concurrency, max_cost)
+    plan = plan_of(score, concurrency, max_cost)
     _carry_out(
         load_app(app, database), lambda cast, plan: cast.go_on_with(experiment, plan), plan, experiment, as_json=as_json
     )
@@ -118,7 +111,7 @@ def rescore(
 
     Example: flowledger eval score 01936f2a --score checks:is_polite
     """
-    plan = _plan(score, concurrency, max_cost)
+    plan = plan_of(score, concurrency, max_cost)
     _carry_out(
         load_app(app, database), lambda cast, plan: cast.rescore(experiment, plan), plan, experiment, as_json=as_json
     )
@@ -210,11 +203,6 @@ def _carry_out(
         why = found.stopped or "some were never run"
         errors.print(f"{why}: `flowledger eval resume {record.experiment_id}` goes on", markup=False, soft_wrap=True)
         raise typer.Exit(1)
-
-
-def _plan(score: list[str] | None, concurrency: int, max_cost: str | None) -> Plan:
-    limit = None if max_cost is None else Budget(usd=max_cost).limits().nano_usd
-    return Plan(evaluators=score or [], concurrency=concurrency, max_nano_usd=limit)
 
 
 def _cases_in(file: str) -> list[Case]:

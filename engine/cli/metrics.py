@@ -1,15 +1,25 @@
-"""How the command line shows trials in progress, and what an experiment came to."""
+"""How the command line carries trials out, shows them in progress, and what an experiment came to."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Annotated
 
+import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
 from engine.cli.render import console, errors
-from engine.evals.experiments import OnProgress
+from engine.definition.policies import Budget
+from engine.evals.experiments import OnProgress, Plan
 from engine.evals.summary import MetricRow
+
+ConcurrencyOption = Annotated[
+    int, typer.Option("--concurrency", min=1, help="How many trials are in progress at once.")
+]
+MaxCostOption = Annotated[
+    str | None, typer.Option("--max-cost", help="What it may cost from now on, in USD, judges included.")
+]
 
 
 def print_metrics(rows: Sequence[MetricRow]) -> None:
@@ -35,3 +45,9 @@ def trials_bar() -> Generator[OnProgress]:
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
         bar = progress.add_task("", total=None)
         yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def plan_of(score: list[str] | None, concurrency: int, max_cost: str | None) -> Plan:
+    """Say how trials are carried out: what scores them besides, how many at once, and what they may cost in USD."""
+    limit = None if max_cost is None else Budget(usd=max_cost).limits().nano_usd
+    return Plan(evaluators=score or [], concurrency=concurrency, max_nano_usd=limit)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, InputError
-from engine.eval_records import DatasetRecord, ExperimentRecord
+from engine.eval_records import DatasetRecord, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
 from engine.evals.datasets import Datasets
 from engine.evals.gate import Gate, Policy, Side, decide
@@ -147,6 +147,7 @@ class Experiments(Datasets):
         """Give the metrics of an experiment, with where they lie."""
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
         _, cases = await self.cases_of(record)
+        scores = [one for one in scores if _is_planned(one, record)]
         return summarise(scores, {case.case_id: case.cluster for case in cases if case.cluster is not None})
 
     async def gate(self, baseline: str, candidate: str, policy: Policy | None = None) -> Gate:
@@ -158,25 +159,35 @@ class Experiments(Datasets):
         before, after = [await self.experiment_named(name) for name in (baseline, candidate)]
         return decide(await self._side(before), await self._side(after), policy)
 
-    async def _side(self, record: ExperimentRecord) -> Side:
+    async def _side(self, record: ExperimentRecord, *, planned_only: bool = False) -> Side:
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
+        scores = [one for one in scores if _is_planned(one, record)] if planned_only else scores
         rows = await self.ledger.read(partial(stored.runs_of, experiment_id=record.experiment_id))
         _, cases = await self.cases_of(record)
         return side_of(scores, rows, cases)
 
-    async def _carry_out(self, record: ExperimentRecord, plan: Plan, *, runs_nothing: bool = False) -> Experimented:
+    async def _carry_out(
+        self,
+        record: ExperimentRecord,
+        plan: Plan,
+        *,
+        runs_nothing: bool = False,
+        more: Sequence[tuple[Case, int]] | None = None,
+        purse: Purse | None = None,
+    ) -> Experimented:
+        """Do the trials of an experiment, or `more` that were bought; what was run before is not run again."""
         work = Work(
             ledger=self.ledger,
             clock=self.clock,
             record=record,
             workflow=None if runs_nothing else self._changed_workflow(record),
             evaluators=self.evaluating.of(record.workflow, plan.evaluators),
-            purse=Purse(plan.max_nano_usd),
+            purse=purse or Purse(plan.max_nano_usd),
             judge_named=self.workflow,
             run=self._run_for,
         )
         _, cases = await self.cases_of(record)
-        left = [(case, trial) for trial in range(record.trials) for case in cases]
+        left = [(case, trial) for trial in range(record.trials) for case in cases] if more is None else list(more)
         total, done, stopped = len(left), 0, list[str]()
         left.reverse()
 
@@ -198,7 +209,7 @@ class Experiments(Datasets):
         except* EngineError as several:
             raise several.exceptions[0] from None  # one sentence says it
         ended = self.clock.now() if done == total else None
-        if record.ended_at is None or ended is None:
+        if more is None and (record.ended_at is None or ended is None):
             await self.ledger.change(partial(stored.end, experiment_id=record.experiment_id, ended_at=ended))
         return Experimented(await self.experiment_named(record.experiment_id), done, total, next(iter(stopped), None))
 
@@ -223,3 +234,8 @@ class Experiments(Datasets):
         if known.status in UNFINISHED:
             return await self._running().resume(workflow, run_id, bundle=bundle)
         return await self.result_of(known)
+
+
+def _is_planned(score: ScoreRecord, record: ExperimentRecord) -> bool:
+    """Whether a trial is not one that a gate bought: those are of chosen cases, so no plain mean may count them."""
+    return score.trial is None or score.trial < record.trials
