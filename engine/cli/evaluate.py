@@ -22,6 +22,7 @@ from engine.errors import InputError
 from engine.eval_records import ExperimentRecord
 from engine.evals.case import Case, read_cases
 from engine.evals.experiments import Experimented, Plan
+from engine.evals.modes import Mode, changes_of
 from engine.evals.summary import MetricRow
 from engine.payloads import digest
 from engine.replay.changes import Changes
@@ -50,6 +51,12 @@ def run(
     version: Annotated[str | None, typer.Option("--version", help="The dataset's version; else the newest.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only cases of this split.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="To find the experiment by.")] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Ask nobody: answer from the runs that the cases were made of.")
+    ] = False,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Try the retrievers alone, up to where a model would be asked.")
+    ] = False,
     score: ScoreOption = None,
     concurrency: ConcurrencyOption = 4,
     max_cost: MaxCostOption = None,
@@ -62,6 +69,9 @@ def run(
     Example: flowledger eval run answer-docs cases.jsonl --trials 3
     """
     said = Changes.of(settings or ()).settings
+    if recorded and retrieval_only:
+        raise InputError("--recorded answers whole runs, and --retrieval-only tries a part of them: give one of them")
+    mode = Mode.RECORDED if recorded else Mode.RETRIEVAL_ONLY if retrieval_only else Mode.WHOLE
     plan = plan_of(score, concurrency, max_cost)
     cases = _cases_in(dataset) if dataset.endswith(".jsonl") else []
 
@@ -71,7 +81,7 @@ def run(
             named = f"{Path(dataset).name}@{digest([case.case_id for case in cases])[:12]}"
             await cast.add_cases(named, cases, alike=1.0)
         return await cast.experiment(
-            workflow, named, trials=trials, version=version, split=split, settings=said, name=name, plan=plan
+            workflow, named, trials=trials, version=version, split=split, settings=said, name=name, mode=mode, plan=plan
         )
 
     _carry_out(load_app(app, database), work, plan, said, as_json=as_json)
@@ -182,7 +192,7 @@ def _carry_out(
 
     async def whole() -> tuple[Experimented, Sequence[MetricRow]]:
         settings = (await app.experiment_named(changed)).settings if isinstance(changed, str) else changed
-        async with app.with_models(Changes.of(settings).models) as cast:
+        async with app.with_models(changes_of(settings).models) as cast:
             with trials_bar() as on_progress:
                 found = await work(cast, replace(plan, on_progress=on_progress))
             return found, await cast.metrics_of(found.record)

@@ -11,8 +11,8 @@ from engine.evals.case import Case
 from engine.evals.experiments import Experimented, Plan
 from engine.evals.gate import Decision, Gate, Policy, decide
 from engine.evals.imports import Imports
+from engine.evals.modes import changes_of
 from engine.evals.purse import Purse
-from engine.replay.changes import Changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,5 +97,5 @@ class Buying(Imports):
             if case in by_id
             for number in range(many)
         ]
-        async with self.with_models(Changes.of(record.settings).models) as cast:
+        async with self.with_models(changes_of(record.settings).models) as cast:
             return await cast._carry_out(record, plan, more=sorted(more, key=lambda one: one[1]), purse=purse)

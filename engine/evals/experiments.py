@@ -8,15 +8,16 @@ from typing import Any
 
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, InputError
-from engine.eval_records import DatasetRecord, ExperimentRecord, ScoreRecord
+from engine.eval_records import EXPERIMENT, DatasetRecord, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
 from engine.evals.datasets import Datasets
+from engine.evals.evaluators import Evaluator, Found, Succeeded
 from engine.evals.gate import Gate, Policy, Side, decide
+from engine.evals.modes import Mode, changes_of, mode_of, refuse_unrecorded, settings_of, up_to_passages
 from engine.evals.purse import Purse
 from engine.evals.sides import side_of
 from engine.evals.summary import MetricRow, summarise
 from engine.evals.work import UNFINISHED, Work
-from engine.replay.changes import Changes
 from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
@@ -71,6 +72,7 @@ class Experiments(Datasets):
         split: str | None = None,
         settings: Sequence[str] = (),
         name: str | None = None,
+        mode: Mode = Mode.WHOLE,
         plan: Plan | None = None,
     ) -> Experimented:
         """Run a workflow over the cases of a dataset, and score the runs.
@@ -83,6 +85,8 @@ class Experiments(Datasets):
             split: which of the cases; all if not given.
             settings: what is other than the app's, as `--set` takes it; models of roles are the app's business.
             name: to find the experiment by.
+            mode: whether runs are whole, or answered from the recorded runs that the cases were made of, which asks
+                nobody; or whether only retrievers are tried, up to where a model would be asked.
             plan: how it is carried out.
 
         Raises:
@@ -91,8 +95,13 @@ class Experiments(Datasets):
         """
         if trials < 1:
             raise InputError("an experiment has at least one trial of each case")
-        changed = Changes.of(settings).applied_to(self.workflow(workflow))
-        found, _ = await self.dataset(dataset, version=version, split=split)
+        if mode is Mode.RECORDED and trials > 1:
+            raise InputError("what is recorded is the same each time: a recorded experiment has one trial of each case")
+        said = settings_of(settings, mode)
+        changed = self._as_tried(workflow, said)
+        found, cases = await self.dataset(dataset, version=version, split=split)
+        if mode is Mode.RECORDED:
+            refuse_unrecorded(cases)
         record = ExperimentRecord(
             experiment_id=self.clock.new_run_id(),
             workflow=workflow,
@@ -100,7 +109,7 @@ class Experiments(Datasets):
             dataset=dataset,
             dataset_version=found.version,
             trials=trials,
-            settings=list(settings),
+            settings=said,
             created_at=self.clock.now(),
             split=split,
             name=name,
@@ -181,10 +190,10 @@ class Experiments(Datasets):
             clock=self.clock,
             record=record,
             workflow=None if runs_nothing else self._changed_workflow(record),
-            evaluators=self.evaluating.of(record.workflow, plan.evaluators),
+            evaluators=self._evaluators(record, plan),
             purse=purse or Purse(plan.max_nano_usd),
             judge_named=self.workflow,
-            run=self._run_for,
+            run=self._replay_for if mode_of(record.settings) is Mode.RECORDED else self._run_for,
         )
         _, cases = await self.cases_of(record)
         left = [(case, trial) for trial in range(record.trials) for case in cases] if more is None else list(more)
@@ -214,13 +223,32 @@ class Experiments(Datasets):
         return Experimented(await self.experiment_named(record.experiment_id), done, total, next(iter(stopped), None))
 
     def _changed_workflow(self, record: ExperimentRecord) -> Workflow:
-        workflow = Changes.of(record.settings).applied_to(self.workflow(record.workflow))
+        workflow = self._as_tried(record.workflow, record.settings)
         if workflow.version != record.version:
             raise InputError(
                 f"the workflow {record.workflow!r} is not what it was when the experiment {record.experiment_id} "
                 "began: begin another one"
             )
         return workflow
+
+    def _as_tried(self, name: str, settings: Sequence[str]) -> Workflow:
+        workflow = changes_of(settings).applied_to(self.workflow(name))
+        return up_to_passages(workflow) if mode_of(settings) is Mode.RETRIEVAL_ONLY else workflow
+
+    def _evaluators(self, record: ExperimentRecord, plan: Plan) -> list[Evaluator]:
+        """Give what scores the trials; where only retrievers were tried, what looks at passages."""
+        every = self.evaluating.of(record.workflow, plan.evaluators)
+        if mode_of(record.settings) is Mode.RETRIEVAL_ONLY:
+            return [one for one in every if isinstance(one, Found | Succeeded)]
+        return every
+
+    async def _replay_for(
+        self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
+    ) -> RunResult:
+        """Give what a trial comes to with the answers of the run that its case was made of; judges are asked."""
+        if origin != EXPERIMENT or parent is None:
+            return await self._run_for(workflow, given, run_id, origin, parent)
+        return (await self.replay(parent, workflow=workflow, new_run_id=run_id)).result
 
     async def _run_for(
         self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
