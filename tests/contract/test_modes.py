@@ -36,7 +36,9 @@ async def test_recorded_runs_answer_and_nobody_is_asked(url):
         runs = [(await app.run("asks", {"question": word})).run_id for word in ("a", "b")]
         await app.add_cases("real", await app.cases_from_runs(runs, expect=["answer"]))
         same = await app.experiment("asks", "real", mode=Mode.RECORDED, name="same")
-        assert {row.name: row.mean and row.mean.value for row in await app.metrics_of(same.record)}["equals-answer"] == 1
+        assert {row.name: row.mean and row.mean.value for row in await app.metrics_of(same.record)}[
+            "equals-answer"
+        ] == 1
         calls = [call for run in await app.ledger.runs() for call in await app.ledger.calls(run.run_id)]
         assert (
             sum(call.cost_source == "recorded" for call in calls) == sum(call.cost_nano_usd != 0 for call in calls) + 2
