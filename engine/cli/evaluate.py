@@ -14,6 +14,7 @@ from rich.table import Table
 from engine.app import App
 from engine.cli.gate import gate
 from engine.cli.imports import import_runs
+from engine.cli.judge import judge
 from engine.cli.loading import load_app
 from engine.cli.metrics import ConcurrencyOption, MaxCostOption, plan_of, print_metrics, trials_bar
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
@@ -30,6 +31,7 @@ from engine.replay.changes import Changes
 commands = typer.Typer(help="Experiments: workflows over datasets.", no_args_is_help=True)
 commands.command("gate")(gate)
 commands.command("import")(import_runs)
+commands.command("judge")(judge)
 ExperimentArgument = Annotated[
     str, typer.Argument(help="The experiment's name, its id, or a beginning or end that fits one only.")
 ]

@@ -6,7 +6,7 @@ from statistics import fmean
 
 from engine.errors import InputError
 from engine.eval_records import DatasetRecord
-from engine.evals.buying import Buying
+from engine.evals.calibration import Calibration
 from engine.evals.case import Case
 from engine.evals.datasets import rows_of
 from engine.evals.gate import Decision, Gate, Side
@@ -32,7 +32,7 @@ class TakenBack:
     cases: Sequence[Case]
 
 
-class Consequences(Buying):
+class Consequences(Calibration):
     """The part of an app that acts on what a gate says."""
 
     async def take_back(

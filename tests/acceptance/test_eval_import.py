@@ -70,6 +70,17 @@ def test_a_file_that_is_not_there_is_said(flowledger):
     assert "cannot be read" in flowledger("eval", "import", "nowhere.jsonl").err
 
 
+def test_a_judge_among_the_scores_is_held_against_the_outcomes(flowledger, tmp_path):
+    rows = [
+        {**MINE, "task": n, "input": {"n": n}, "scores": {"polite": n % 2}, "success": n % 3 > 0} for n in range(12)
+    ]
+    assert flowledger("eval", "import", written(tmp_path / "some.jsonl", *rows), "--name", "some").code == 0
+    shown = flowledger("eval", "judge", "some", "polite")
+    assert (shown.code, "kappa" in shown.out, "recall" in shown.out) == (0, True, True)
+    assert json.loads(flowledger("eval", "judge", "some", "polite", "--json").out)["agreed"]["of"] == 12
+    assert "has no metric" in flowledger("eval", "judge", "some", "kind").err
+
+
 @pytest.mark.skipif(not AIRLINE.exists(), reason=f"the public data is not there: {AIRLINE}")
 def test_the_public_trajectories_come_to_the_figures_of_their_file(flowledger):
     found = json.loads(flowledger("eval", "import", str(AIRLINE), "--format", "tau-bench", "--json").out)
