@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel, Field
 
 from benchmarks.retrieval import DEFAULT_DATA, Row, documents_of, rows_of
-from engine import END, START, App, Budget, Case, Chain, Evaluation, Generate, Model, State, Trial, Workflow
+from engine import END, START, App, Budget, Case, Chain, Evaluation, Generate, Model, Prompt, State, Trial, Workflow
 from engine.evals.evaluators import Arguments, Equals, Ndcg, Near, Recall, WordF1
 from engine.evals.experiments import Plan
 from engine.evals.modes import Mode
@@ -117,13 +117,13 @@ class Suite:
 
 
 def asks(name: str, prompt: str, max_tokens: int) -> Workflow:
-    node = Generate(model="large", prompt=prompt, into="answer", max_tokens=max_tokens)
+    node = Generate(model="large", prompt=Prompt(text=prompt), into="answer", max_tokens=max_tokens)
     return Workflow(name=name, state=Ask, nodes={"answer": node}, edges=[Chain(START, "answer", END)], budget=BUDGET)
 
 
 DECIDE = Generate(
     model="large",
-    prompt="{context}\n\nQuestion: {question}\nDoes the abstract say yes, no or maybe?",
+    prompt=Prompt(text="{context}\n\nQuestion: {question}\nDoes the abstract say yes, no or maybe?"),
     output=Decided,
     into={"decision": "decision"},
     max_tokens=60,

@@ -77,16 +77,7 @@ def gate(
 
     Example: flowledger eval gate before after --metric equals-verdict --junit gate.xml
     """
-    if not 0 < margin < 1 or not 0 < level < 0.5:
-        raise InputError("--margin is between 0 and 1, and --level between 0 and 0.5")
-    policy = Policy(
-        metrics=metric or (),
-        margin=margin,
-        level=level,
-        at_least=dict(map(_least, at_least or ())),
-        p95_seconds=p95,
-        usd_per_run=usd_per_run,
-    )
+    policy = _policy(metric, margin, level, at_least, p95, usd_per_run)
     if buys is None and max_cost is not None:
         raise InputError("--max-cost is for trials that are bought: say how many with --buy-trials")
     loaded = load_app(app, database)
@@ -113,6 +104,26 @@ def gate(
     else:
         _show(found)
     raise typer.Exit(_EXIT_CODES[found.decision])
+
+
+def _policy(
+    metric: list[str] | None,
+    margin: float,
+    level: float,
+    at_least: list[str] | None,
+    p95: float | None,
+    usd_per_run: float | None,
+) -> Policy:
+    if not 0 < margin < 1 or not 0 < level < 0.5:
+        raise InputError("--margin is between 0 and 1, and --level between 0 and 0.5")
+    return Policy(
+        metrics=metric or (),
+        margin=margin,
+        level=level,
+        at_least=dict(map(_least, at_least or ())),
+        p95_seconds=p95,
+        usd_per_run=usd_per_run,
+    )
 
 
 async def _ended(app: App, name: str) -> str:
