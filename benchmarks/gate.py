@@ -4,7 +4,7 @@ Run: uv run python benchmarks/gate.py [--splits 1000]
 
 The trials of each task are split at random into a baseline and a candidate: nothing differs, so every FAIL is false.
 Then passes of the candidate are made to fail until it is 20 points worse. A gate that fails on a drop of more than 2
-points is printed beside.
+points is printed beside. Last, a gate that may buy trials: trials are drawn by the rates of the file.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from statistics import fmean, stdev
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from engine.evals.gate import Decision, Gate, Side, decide
+from engine.evals.allocation import LOOKS, allocate
+from engine.evals.gate import Decision, Gate, Policy, Side, decide
 from engine.statistics.intervals import clustered_mean
 from engine.statistics.trials import pass_hat_k
 from tests.public_data import EVALUATION
@@ -82,6 +83,31 @@ def rates(found: Rewards, splits: int, size: int | None, drop: float) -> None:
     print(f"{what} {tasks:9} x 2 trials: {shares}   naive drop > 2 points {counts['naive'] / splits:6.1%}")
 
 
+def buying(found: Rewards, splits: int, points: float) -> None:
+    """Draw trials by the rates of the file, twice a side, and buy as many again where the first look does not tell."""
+    rates = {task: fmean(trials) for task, trials in found.items()}
+    drop = points / fmean(rates.values())
+    counts: dict[str, int] = defaultdict(int)
+    for seed in range(splits):
+        chance = random.Random(seed)
+
+        def drawn(task: str, many: int, drop: float, chance: random.Random = chance) -> list[float]:
+            return [float(chance.random() < rates[task] * (1 - drop)) for _ in range(many)]
+
+        before = {task: drawn(task, 2, 0) for task in rates}
+        after = {task: drawn(task, 2, drop) for task in rates}
+        one, other = Side(metrics={"reward": before}), Side(metrics={"reward": after})
+        gate = decide(one, other, Policy(spends=LOOKS[0]))
+        if gate.decision is Decision.INCONCLUSIVE:
+            for task, many in allocate(one, other, ["reward"], 2 * len(rates)).items():
+                before[task] += drawn(task, many, 0)
+                after[task] += drawn(task, many, drop)
+            gate = decide(one, other, Policy(spends=LOOKS[1]))
+        counts[gate.decision] += 1
+    shares = "  ".join(f"{name} {counts[name] / splits:6.1%}" for name in Decision)
+    print(f"{points * 100:.0f} points worse, {len(rates)} tasks, {2 * len(rates)} trials to buy a side: {shares}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--splits", type=int, default=1_000)
@@ -91,9 +117,11 @@ def main() -> None:
     found = rewards()
     figures(found)
     share = 0.2 / fmean(value for trials in found.values() for value in trials)
-    for size in (None, 50):
+    for size in (None, 15, 30, 50):
         for drop in (0.0, share):
             rates(found, splits, size, drop)
+    for points in (0.0, 0.1, 0.2):
+        buying(found, splits, points)
 
 
 if __name__ == "__main__":

@@ -2,28 +2,29 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from engine.app import App
 from engine.cli.gate import gate
+from engine.cli.imports import import_runs
+from engine.cli.judge import judge
 from engine.cli.loading import load_app
+from engine.cli.metrics import ConcurrencyOption, MaxCostOption, plan_of, print_metrics, trials_bar
 from engine.cli.online import online
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
-from engine.definition.policies import Budget
 from engine.errors import InputError
 from engine.eval_records import ExperimentRecord
 from engine.evals.case import Case, read_cases
-from engine.evals.experiments import Experimented, OnProgress, Plan
+from engine.evals.experiments import Experimented, Plan
+from engine.evals.modes import Mode, changes_of
 from engine.evals.summary import MetricRow
 from engine.payloads import digest
 from engine.replay.changes import Changes
@@ -31,18 +32,14 @@ from engine.replay.changes import Changes
 commands = typer.Typer(help="Experiments: workflows over datasets.", no_args_is_help=True)
 commands.command("gate")(gate)
 commands.command("online")(online)
+commands.command("import")(import_runs)
+commands.command("judge")(judge)
 ExperimentArgument = Annotated[
     str, typer.Argument(help="The experiment's name, its id, or a beginning or end that fits one only.")
 ]
 ScoreOption = Annotated[
     list[str] | None,
     typer.Option("--score", help="An evaluator besides those of the app, as module:name; may be given more than once."),
-]
-ConcurrencyOption = Annotated[
-    int, typer.Option("--concurrency", min=1, help="How many trials are in progress at once.")
-]
-MaxCostOption = Annotated[
-    str | None, typer.Option("--max-cost", help="What it may cost from now on, in USD, judges included.")
 ]
 
 
@@ -58,6 +55,12 @@ def run(
     version: Annotated[str | None, typer.Option("--version", help="The dataset's version; else the newest.")] = None,
     split: Annotated[str | None, typer.Option("--split", help="Only cases of this split.")] = None,
     name: Annotated[str | None, typer.Option("--name", help="To find the experiment by.")] = None,
+    recorded: Annotated[
+        bool, typer.Option("--recorded", help="Ask nobody: answer from the runs that the cases were made of.")
+    ] = False,
+    retrieval_only: Annotated[
+        bool, typer.Option("--retrieval-only", help="Try the retrievers alone, up to where a model would be asked.")
+    ] = False,
     score: ScoreOption = None,
     concurrency: ConcurrencyOption = 4,
     max_cost: MaxCostOption = None,
@@ -70,7 +73,10 @@ def run(
     Example: flowledger eval run answer-docs cases.jsonl --trials 3
     """
     said = Changes.of(settings or ()).settings
-    plan = _plan(score, concurrency, max_cost)
+    if recorded and retrieval_only:
+        raise InputError("--recorded answers whole runs, and --retrieval-only tries a part of them: give one of them")
+    mode = Mode.RECORDED if recorded else Mode.RETRIEVAL_ONLY if retrieval_only else Mode.WHOLE
+    plan = plan_of(score, concurrency, max_cost)
     cases = _cases_in(dataset) if dataset.endswith(".jsonl") else []
 
     async def work(cast: App, plan: Plan) -> Experimented:
@@ -79,7 +85,7 @@ def run(
             named = f"{Path(dataset).name}@{digest([case.case_id for case in cases])[:12]}"
             await cast.add_cases(named, cases, alike=1.0)
         return await cast.experiment(
-            workflow, named, trials=trials, version=version, split=split, settings=said, name=name, plan=plan
+            workflow, named, trials=trials, version=version, split=split, settings=said, name=name, mode=mode, plan=plan
         )
 
     _carry_out(load_app(app, database), work, plan, said, as_json=as_json)
@@ -99,7 +105,7 @@ def resume(
 
     Example: flowledger eval resume 01936f2a --max-cost 2.50
     """
-    plan = _plan(score, concurrency, max_cost)
+    plan = plan_of(score, concurrency, max_cost)
     _carry_out(
         load_app(app, database), lambda cast, plan: cast.go_on_with(experiment, plan), plan, experiment, as_json=as_json
     )
@@ -119,7 +125,7 @@ def rescore(
 
     Example: flowledger eval score 01936f2a --score checks:is_polite
     """
-    plan = _plan(score, concurrency, max_cost)
+    plan = plan_of(score, concurrency, max_cost)
     _carry_out(
         load_app(app, database), lambda cast, plan: cast.rescore(experiment, plan), plan, experiment, as_json=as_json
     )
@@ -172,7 +178,7 @@ def show(
     if as_json:
         typer.echo(json.dumps(asdict(record) | {"metrics": [row.to_json() for row in rows]}, default=str))
     else:
-        _show(rows)
+        print_metrics(rows)
 
 
 def _carry_out(
@@ -190,8 +196,8 @@ def _carry_out(
 
     async def whole() -> tuple[Experimented, Sequence[MetricRow]]:
         settings = (await app.experiment_named(changed)).settings if isinstance(changed, str) else changed
-        async with app.with_models(Changes.of(settings).models) as cast:
-            with _progress() as on_progress:
+        async with app.with_models(changes_of(settings).models) as cast:
+            with trials_bar() as on_progress:
                 found = await work(cast, replace(plan, on_progress=on_progress))
             return found, await cast.metrics_of(found.record)
 
@@ -205,7 +211,7 @@ def _carry_out(
         counts = {"done": found.done, "total": found.total, "stopped": found.stopped}
         typer.echo(json.dumps(asdict(record) | counts | {"metrics": [row.to_json() for row in rows]}, default=str))
     else:
-        _show(rows)
+        print_metrics(rows)
         console.print(f"experiment {record.experiment_id}: {found.done:,} of {found.total:,} trials", markup=False)
     if found.done < found.total:
         why = found.stopped or "some were never run"
@@ -213,37 +219,8 @@ def _carry_out(
         raise typer.Exit(1)
 
 
-def _show(rows: Sequence[MetricRow]) -> None:
-    numbers = [Column(name, justify="right") for name in ("mean", "95 %", "cases", "trials", "left out", "flaky")]
-    table = Table("metric", *numbers, "pass^k", box=None, pad_edge=False)
-    for row in rows:
-        ends = [] if row.mean is None else row.mean.interval().to_json()
-        table.add_row(
-            escape(row.name) + ("" if row.deterministic else " [dim](judged)[/dim]"),
-            "-" if row.mean is None else f"{row.mean.value:.3f}",
-            " to ".join(f"{max(0, min(1, end)):.3f}" for end in ends if end is not None),
-            *(f"{many:,}" for many in (row.cases, row.trials, row.left_out, len(row.flaky))),
-            " ".join(f"{share:.3f}" for share in row.pass_hat),
-        )
-    console.print(table)
-
-
-def _plan(score: list[str] | None, concurrency: int, max_cost: str | None) -> Plan:
-    limit = None if max_cost is None else Budget(usd=max_cost).limits().nano_usd
-    return Plan(evaluators=score or [], concurrency=concurrency, max_nano_usd=limit)
-
-
 def _cases_in(file: str) -> list[Case]:
     try:
         return read_cases(Path(file).read_text(encoding="utf-8").splitlines(), file)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the file {file} cannot be read: {error}") from error
-
-
-@contextmanager
-def _progress() -> Generator[OnProgress]:
-    """Show a bar on standard error while trials run."""
-    columns = (TextColumn("trials"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(bar, completed=done, total=total)

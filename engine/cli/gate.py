@@ -11,9 +11,11 @@ from rich.table import Column, Table
 
 from engine.app import App
 from engine.cli.loading import load_app
+from engine.cli.metrics import ConcurrencyOption, MaxCostOption, plan_of
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, who_says, within
 from engine.cli.render import console, errors
 from engine.errors import InputError
+from engine.evals.buying import Bought
 from engine.evals.consequences import TakenBack
 from engine.evals.gate import Decision, Gate, Policy
 from engine.evals.gate_report import figure, to_html, to_json, to_junit, to_markdown
@@ -30,6 +32,12 @@ AtLeastOption = Annotated[
 ]
 RollBackOption = Annotated[
     str | None, typer.Option("--roll-back", help="On FAIL, have this name stand for the release before.")
+]
+BuyOption = Annotated[
+    int | None,
+    typer.Option(
+        "--buy-trials", min=1, help="Where the trials do not tell, run so many more for each side, and look once more."
+    ),
 ]
 RegressionsOption = Annotated[
     str, typer.Option("--regressions", help="Where the cases that got worse are kept when it is rolled back.")
@@ -54,30 +62,33 @@ def gate(
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
     html: Annotated[Path | None, typer.Option("--html", help="Write one HTML file that stands alone.")] = None,
+    buys: BuyOption = None,
+    concurrency: ConcurrencyOption = 4,
+    max_cost: MaxCostOption = None,
     rolls_back: RollBackOption = None,
     regressions: RegressionsOption = "regressions",
     app: AppOption = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say PASS (exit code 0), FAIL (1) or INCONCLUSIVE (4) from two recorded experiments; nothing is run.
+    """Say PASS (exit code 0), FAIL (1) or INCONCLUSIVE (4) from two recorded experiments.
+
+    Nothing is run but what --buy-trials asks for.
 
     Example: flowledger eval gate before after --metric equals-verdict --junit gate.xml
     """
-    if not 0 < margin < 1 or not 0 < level < 0.5:
-        raise InputError("--margin is between 0 and 1, and --level between 0 and 0.5")
-    policy = Policy(
-        metrics=metric or (),
-        margin=margin,
-        level=level,
-        at_least=dict(map(_least, at_least or ())),
-        p95_seconds=p95,
-        usd_per_run=usd_per_run,
-    )
+    policy = _policy(metric, margin, level, at_least, p95, usd_per_run)
+    if buys is None and max_cost is not None:
+        raise InputError("--max-cost is for trials that are bought: say how many with --buy-trials")
     loaded = load_app(app, database)
+    plan = plan_of(None, concurrency, max_cost)
 
     async def work() -> Gate:
-        found = await loaded.gate(*[await _ended(loaded, name) for name in (baseline, candidate)], policy=policy)
+        one, other = [await _ended(loaded, name) for name in (baseline, candidate)]
+        if buys is None:
+            found = await loaded.gate(one, other, policy)
+        else:
+            found = _told(await loaded.gate_buying(one, other, policy, trials=buys, plan=plan))
         if rolls_back and found.decision is Decision.FAIL:
             which = (found, baseline, candidate)
             _tell(await loaded.take_back(*which, release=rolls_back, dataset=regressions, by=who_says()))
@@ -95,11 +106,40 @@ def gate(
     raise typer.Exit(_EXIT_CODES[found.decision])
 
 
+def _policy(
+    metric: list[str] | None,
+    margin: float,
+    level: float,
+    at_least: list[str] | None,
+    p95: float | None,
+    usd_per_run: float | None,
+) -> Policy:
+    if not 0 < margin < 1 or not 0 < level < 0.5:
+        raise InputError("--margin is between 0 and 1, and --level between 0 and 0.5")
+    return Policy(
+        metrics=metric or (),
+        margin=margin,
+        level=level,
+        at_least=dict(map(_least, at_least or ())),
+        p95_seconds=p95,
+        usd_per_run=usd_per_run,
+    )
+
+
 async def _ended(app: App, name: str) -> str:
     record = await app.experiment_named(name)
     if record.ended_at is None:
         errors.print(f"the experiment {record.experiment_id} is unfinished: cases that it left out do not count")
     return record.experiment_id
+
+
+def _told(bought: Bought) -> Gate:
+    many = sum(bought.trials.values())
+    told = f"bought {many:,} trials of {len(bought.trials):,} cases for each side" if many else "nothing was bought"
+    for line in (told, bought.left_out, bought.stopped and f"not all were run: {bought.stopped}"):
+        if line:
+            errors.print(line, markup=False, soft_wrap=True)
+    return bought.gate
 
 
 def _tell(done: TakenBack) -> None:

@@ -6,9 +6,9 @@ from statistics import fmean
 
 from engine.errors import InputError
 from engine.eval_records import DatasetRecord
+from engine.evals.calibration import Calibration
 from engine.evals.case import Case
 from engine.evals.datasets import rows_of
-from engine.evals.experiments import Experiments
 from engine.evals.gate import Decision, Gate, Side
 from engine.replay_records import ReleaseRecord
 from engine.store import datasets
@@ -32,7 +32,7 @@ class TakenBack:
     cases: Sequence[Case]
 
 
-class Consequences(Experiments):
+class Consequences(Calibration):
     """The part of an app that acts on what a gate says."""
 
     async def take_back(

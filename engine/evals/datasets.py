@@ -146,13 +146,19 @@ class Datasets(Outcomes):
 
 async def _redacted(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, str | None]:
     """Give a case as it may be kept; or why it may not."""
-    said: Any = {"input": dict(case.input), "expect": case.expect, "recorded": case.recorded}
+    said = {"input": dict(case.input), "expect": case.expect, "recorded": case.recorded}
+    redacted, why = await redacted_value(said, guardrails)
+    return (case if why is not None else Case(**(case.model_dump(mode="json") | redacted))), why
+
+
+async def redacted_value(said: Any, guardrails: Sequence[Guardrail]) -> tuple[Any, str | None]:
+    """Give JSON as it may be kept; or why it may not."""
     for guardrail in guardrails:
         verdicts = await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=said))
         if refusal := next((verdict for _, verdict in verdicts if verdict.action in _REFUSED), None):
-            return case, f"{guardrail.name} leaves a case out: {refusal.reason}"
+            return said, f"{guardrail.name} leaves a case out: {refusal.reason}"
         said = carry_out(said, dict(verdicts))
-    return Case(**(case.model_dump(mode="json") | said)), None
+    return said, None
 
 
 def rows_of(
@@ -166,15 +172,16 @@ def rows_of(
     for case in cases:
         if seen.find(case.input, case.expect) is None:
             seen.add(case.case_id, case.input, case.expect)
-            rows.append(_row(dataset, case, now))
+            rows.append(row_of(dataset, case, now))
     return rows
 
 
-def _row(dataset: str, case: Case, now: datetime) -> CaseRecord:
+def row_of(dataset: str, case: Case, now: datetime) -> CaseRecord:
+    """Give the row of a case; the store says which place it has."""
     return CaseRecord(
         dataset=dataset,
         case_id=case.case_id,
-        position=0,  # the store says which
+        position=0,
         added_at=now,
         source=case.source,
         split=case.split,

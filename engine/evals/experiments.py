@@ -8,15 +8,17 @@ from typing import Any
 
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, EngineError, InputError
-from engine.eval_records import DatasetRecord, ExperimentRecord
+from engine.eval_records import EXPERIMENT, DatasetRecord, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
 from engine.evals.datasets import Datasets
+from engine.evals.evaluators import Evaluator, Found, Succeeded
 from engine.evals.gate import Gate, Policy, Side, decide
+from engine.evals.modes import Mode, changes_of, mode_of, refuse_unrecorded, settings_of, up_to_passages
 from engine.evals.purse import Purse
+from engine.evals.scoring import UNFINISHED
 from engine.evals.sides import side_of
 from engine.evals.summary import MetricRow, summarise
-from engine.evals.work import UNFINISHED, Work
-from engine.replay.changes import Changes
+from engine.evals.work import Work
 from engine.runtime.origin import Origin
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
@@ -71,6 +73,7 @@ class Experiments(Datasets):
         split: str | None = None,
         settings: Sequence[str] = (),
         name: str | None = None,
+        mode: Mode = Mode.WHOLE,
         plan: Plan | None = None,
     ) -> Experimented:
         """Run a workflow over the cases of a dataset, and score the runs.
@@ -83,6 +86,8 @@ class Experiments(Datasets):
             split: which of the cases; all if not given.
             settings: what is other than the app's, as `--set` takes it; models of roles are the app's business.
             name: to find the experiment by.
+            mode: whether runs are whole, or answered from the recorded runs that the cases were made of, which asks
+                nobody; or whether only retrievers are tried, up to where a model would be asked.
             plan: how it is carried out.
 
         Raises:
@@ -91,8 +96,13 @@ class Experiments(Datasets):
         """
         if trials < 1:
             raise InputError("an experiment has at least one trial of each case")
-        changed = Changes.of(settings).applied_to(self.workflow(workflow))
-        found, _ = await self.dataset(dataset, version=version, split=split)
+        if mode is Mode.RECORDED and trials > 1:
+            raise InputError("what is recorded is the same each time: a recorded experiment has one trial of each case")
+        said = settings_of(settings, mode)
+        changed = self._as_tried(workflow, said)
+        found, cases = await self.dataset(dataset, version=version, split=split)
+        if mode is Mode.RECORDED:
+            refuse_unrecorded(cases)
         record = ExperimentRecord(
             experiment_id=self.clock.new_run_id(),
             workflow=workflow,
@@ -100,7 +110,7 @@ class Experiments(Datasets):
             dataset=dataset,
             dataset_version=found.version,
             trials=trials,
-            settings=list(settings),
+            settings=said,
             created_at=self.clock.now(),
             split=split,
             name=name,
@@ -147,6 +157,7 @@ class Experiments(Datasets):
         """Give the metrics of an experiment, with where they lie."""
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
         _, cases = await self.cases_of(record)
+        scores = [one for one in scores if _is_planned(one, record)]
         return summarise(scores, {case.case_id: case.cluster for case in cases if case.cluster is not None})
 
     async def gate(self, baseline: str, candidate: str, policy: Policy | None = None) -> Gate:
@@ -158,26 +169,35 @@ class Experiments(Datasets):
         before, after = [await self.experiment_named(name) for name in (baseline, candidate)]
         return decide(await self._side(before), await self._side(after), policy)
 
-    async def _side(self, record: ExperimentRecord) -> Side:
+    async def _side(self, record: ExperimentRecord, *, planned_only: bool = False) -> Side:
         scores = await self.ledger.read(partial(stored.scores_of, experiment_id=record.experiment_id))
+        scores = [one for one in scores if _is_planned(one, record)] if planned_only else scores
         rows = await self.ledger.read(partial(stored.runs_of, experiment_id=record.experiment_id))
         _, cases = await self.cases_of(record)
         return side_of(scores, rows, cases)
 
-    async def _carry_out(self, record: ExperimentRecord, plan: Plan, *, runs_nothing: bool = False) -> Experimented:
+    async def _carry_out(
+        self,
+        record: ExperimentRecord,
+        plan: Plan,
+        *,
+        runs_nothing: bool = False,
+        more: Sequence[tuple[Case, int]] | None = None,
+        purse: Purse | None = None,
+    ) -> Experimented:
+        """Do the trials of an experiment, or `more` that were bought; what was run before is not run again."""
         work = Work(
             ledger=self.ledger,
             clock=self.clock,
             record=record,
-            workflow=self._changed_workflow(record, must_fit=not runs_nothing),
-            evaluators=self.evaluating.of(record.workflow, plan.evaluators),
-            purse=Purse(plan.max_nano_usd),
+            workflow=None if runs_nothing else self._changed_workflow(record),
+            evaluators=self._evaluators(record, plan),
+            purse=purse or Purse(plan.max_nano_usd),
             judge_named=self.workflow,
-            run=self._run_for,
-            runs_nothing=runs_nothing,
+            run=self._replay_for if mode_of(record.settings) is Mode.RECORDED else self._run_for,
         )
         _, cases = await self.cases_of(record)
-        left = [(case, trial) for trial in range(record.trials) for case in cases]
+        left = [(case, trial) for trial in range(record.trials) for case in cases] if more is None else list(more)
         total, done, stopped = len(left), 0, list[str]()
         left.reverse()
 
@@ -199,18 +219,37 @@ class Experiments(Datasets):
         except* EngineError as several:
             raise several.exceptions[0] from None  # one sentence says it
         ended = self.clock.now() if done == total else None
-        if record.ended_at is None or ended is None:
+        if more is None and (record.ended_at is None or ended is None):
             await self.ledger.change(partial(stored.end, experiment_id=record.experiment_id, ended_at=ended))
         return Experimented(await self.experiment_named(record.experiment_id), done, total, next(iter(stopped), None))
 
-    def _changed_workflow(self, record: ExperimentRecord, *, must_fit: bool) -> Workflow:
-        workflow = Changes.of(record.settings).applied_to(self.workflow(record.workflow))
-        if must_fit and workflow.version != record.version:
+    def _changed_workflow(self, record: ExperimentRecord) -> Workflow:
+        workflow = self._as_tried(record.workflow, record.settings)
+        if workflow.version != record.version:
             raise InputError(
                 f"the workflow {record.workflow!r} is not what it was when the experiment {record.experiment_id} "
                 "began: begin another one"
             )
         return workflow
+
+    def _as_tried(self, name: str, settings: Sequence[str]) -> Workflow:
+        workflow = changes_of(settings).applied_to(self.workflow(name))
+        return up_to_passages(workflow) if mode_of(settings) is Mode.RETRIEVAL_ONLY else workflow
+
+    def _evaluators(self, record: ExperimentRecord, plan: Plan) -> list[Evaluator]:
+        """Give what scores the trials; where only retrievers were tried, what looks at passages."""
+        every = self.evaluating.of(record.workflow, plan.evaluators)
+        if mode_of(record.settings) is Mode.RETRIEVAL_ONLY:
+            return [one for one in every if isinstance(one, Found | Succeeded)]
+        return every
+
+    async def _replay_for(
+        self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
+    ) -> RunResult:
+        """Give what a trial comes to with the answers of the run that its case was made of; judges are asked."""
+        if origin != EXPERIMENT or parent is None:
+            return await self._run_for(workflow, given, run_id, origin, parent)
+        return (await self.replay(parent, workflow=workflow, new_run_id=run_id)).result
 
     async def _run_for(
         self, workflow: Workflow, given: Mapping[str, Any], run_id: str, origin: str, parent: str | None
@@ -224,3 +263,8 @@ class Experiments(Datasets):
         if known.status in UNFINISHED:
             return await self._running().resume(workflow, run_id, bundle=bundle)
         return await self.result_of(known)
+
+
+def _is_planned(score: ScoreRecord, record: ExperimentRecord) -> bool:
+    """Whether a trial is not one that a gate bought: those are of chosen cases, so no plain mean may count them."""
+    return score.trial is None or score.trial < record.trials

@@ -13,11 +13,16 @@ from statistics import fmean
 
 from engine.statistics.distributions import t_quantile
 from engine.statistics.intervals import clustered_mean, quantile
-from engine.statistics.significance import detectable, holm, sign_flips, wilcoxon
+from engine.statistics.permutation import trials_dropped
+from engine.statistics.significance import detectable, holm, wilcoxon
 from engine.statistics.trials import pass_hat_k
 
 FEWEST_CLUSTERS = 6
 """With fewer, no test at the usual levels can tell anything."""
+
+
+FIRST_LOOK = 0.9
+"""How much of its level a gate spends at once; the rest is left for whoever asks once more, after more trials."""
 
 
 class Decision(StrEnum):
@@ -60,7 +65,9 @@ class Policy:
     Attributes:
         metrics: those that are gated; all that both sides have, if none are named.
         margin: how much a mean may drop.
-        level: how likely a FAIL of the metrics is at the most where nothing dropped, and how unsure a PASS may be.
+        level: how likely a FAIL of the metrics is at the most where nothing dropped, and how unsure a PASS may be,
+            however often it is looked.
+        spends: the share of the level that this look spends; those of all looks add up to 1 at the most.
         at_least: the least mean of a metric of the candidate, as of one of safety.
         p95_seconds: how long 95 % of its runs may take at the most.
         usd_per_run: what its runs may cost on average.
@@ -69,9 +76,15 @@ class Policy:
     metrics: Sequence[str] = ()
     margin: float = 0.05
     level: float = 0.05
+    spends: float = FIRST_LOOK
     at_least: Mapping[str, float] = field(default_factory=dict[str, float])
     p95_seconds: float | None = None
     usd_per_run: float | None = None
+
+    @property
+    def look_level(self) -> float:
+        """The level of this look."""
+        return self.level * self.spends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,8 +195,8 @@ def _compare(name: str, baseline: Side, candidate: Side, policy: Policy) -> Metr
     differences = [fmean(after[case]) - fmean(before[case]) for case in cases]
     mean = clustered_mean(differences, clusters)
     error = mean.error or 0.0
-    half = t_quantile(1 - policy.level, mean.freedom) * error
-    unseen = 1 - policy.level ** (1 / many)  # a change this frequent may not have come up once
+    half = t_quantile(1 - policy.look_level, mean.freedom) * error
+    unseen = 1 - policy.look_level ** (1 / many)  # a change this frequent may not have come up once
     counts = [(round(sum(after[case])), len(after[case])) for case in cases]
     is_binary = all(score in (0, 1) for case in cases for score in after[case])
     steady = (pass_hat_k(counts, k) for k in range(1, max(trials for _, trials in counts) + 1)) if is_binary else ()
@@ -198,10 +211,10 @@ def _compare(name: str, baseline: Side, candidate: Side, policy: Policy) -> Metr
         candidate=fmean(fmean(after[case]) for case in cases),
         effect=mean.value,
         low=mean.value - max(half, unseen),
-        p=sign_flips(differences, clusters, "less"),
+        p=trials_dropped([(before[case], after[case]) for case in cases], clusters),
         better=sum(difference > 0 for difference in differences),
         worse=sum(difference < 0 for difference in differences),
-        detectable=detectable(error, mean.freedom, level=policy.level) if error else None,
+        detectable=detectable(error, mean.freedom, level=policy.look_level) if error else None,
         flaky=[case for case in cases if is_binary and 0 < sum(after[case]) < len(after[case])],
         pass_hat=[share for share in steady if share is not None],
     )
@@ -214,7 +227,7 @@ def _decided(one: MetricDecision, policy: Policy) -> MetricDecision:
     drop = f"{one.baseline:.3f} to {one.candidate:.3f}"
     if one.low > -policy.margin:
         return replace(one, decision=Decision.PASS, reason=f"{drop}, surely less than {policy.margin:g} down")
-    if one.adjusted <= policy.level:
+    if one.adjusted <= policy.look_level:
         return replace(one, decision=Decision.FAIL, reason=f"{drop}, surely down (p {one.adjusted:.4f})")
     return replace(
         one,

@@ -24,6 +24,11 @@ RunFor = Callable[[Workflow, Mapping[str, Any], str, str, str | None], Awaitable
 """Runs a workflow under an id, or gives how the run of that id ended: workflow, input, id, origin, parent run."""
 
 
+def run_id_of(*told: Any, number: int = 0) -> str:
+    """Give the id of the run that stands for what is told, as for a trial of a case of an experiment."""
+    return digest([*told, number])[:32]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scoring:
     """Scores trials.
@@ -46,7 +51,7 @@ class Scoring:
         One that was cut before its input was accepted cannot be gone on with: another stands for it.
         """
         for number in count():
-            run_id = digest([*told, number])[:32]
+            run_id = run_id_of(*told, number=number)
             known = next(iter(await self.ledger.known([run_id])), None)
             if known is None or known.status not in UNFINISHED:
                 return run_id, known is not None

@@ -38,6 +38,7 @@ class MetricRow:
             "metric": self.name,
             "deterministic": self.deterministic,
             "mean": None if mean is None else mean.value,
+            "error": None if mean is None else mean.error,
             "interval": None if mean is None else mean.interval().to_json(),
             "cases": self.cases,
             "trials": self.trials,

@@ -8,11 +8,9 @@ from engine.definition.workflow import Workflow
 from engine.eval_records import EXPERIMENT, ExperimentRecord
 from engine.evals.case import Case
 from engine.evals.evaluators import Evaluator
-from engine.evals.scoring import UNFINISHED, Scoring
+from engine.evals.scoring import Scoring
 from engine.evals.trial import trial_of
 from engine.store import experiments as stored
-
-__all__ = ["UNFINISHED", "Work"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +18,13 @@ class Work(Scoring):
     """Runs and scores the trials of one experiment.
 
     Attributes:
-        workflow: with the changes of the experiment.
-        runs_nothing: whether trials that were not run are left out, so that only scores are made anew.
+        workflow: with the changes of the experiment; None if trials that were not run are left out, so that only
+            scores are made anew.
     """
 
     record: ExperimentRecord
-    workflow: Workflow
+    workflow: Workflow | None
     evaluators: Sequence[Evaluator]
-    runs_nothing: bool
 
     async def do(self, case: Case, number: int) -> bool:
         """Run and score a trial, and say whether it was.
@@ -36,9 +33,9 @@ class Work(Scoring):
             BudgetExceeded: what is left does not suffice.
         """
         run_id, is_run = await self.place(self.record.experiment_id, case.case_id, number)
-        if not is_run and self.runs_nothing:
-            return False
         if not is_run:
+            if self.workflow is None:
+                return False
             await self.run_within(self.workflow, dict(case.input), run_id, EXPERIMENT, case.run_id)
         trial = await trial_of(self.ledger, run_id, case)
         of_it = {"experiment_id": self.record.experiment_id, "case_id": trial.case.case_id, "trial": number}

@@ -1,20 +1,13 @@
 """Tests of paired differences: how likely what was seen would be if nothing were different."""
 
 import math
-import random
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from typing import Literal
 
 from engine.statistics.distributions import NORMAL, sums_of_signs, t_quantile
 
 Side = Literal["less", "greater", "two-sided"]
-FLIPS = 9_999
-_WHOLE = 720_720 * 10**6
-"""Differences are counted in parts of this, which 1 to 16 divide: means of so many trials are whole."""
-
-_MOST_SUMS = 20_000  # so many different sums are counted; beyond, signs are drawn
 _EXACT_RANKS = 50
 
 
@@ -27,54 +20,6 @@ def mcnemar(worse: int, better: int, side: Side = "two-sided") -> float:
     at_most = sum(math.comb(many, k) for k in range(better + 1)) / 2**many
     at_least = sum(math.comb(many, k) for k in range(better, many + 1)) / 2**many
     return _sided(at_most, at_least, side)
-
-
-def sign_flips(
-    differences: Sequence[float],
-    clusters: Sequence[Hashable] | None = None,
-    side: Side = "two-sided",
-    *,
-    flips: int = FLIPS,
-    seed: int = 0,
-) -> float:
-    """Give the p of a sum of paired differences: had nothing changed, each could as well have the other sign.
-
-    Every assignment of signs counts where they make few enough sums, as with yes and no, where this is McNemar's exact
-    test; else some are drawn, always the same.
-
-    Args:
-        differences: after less before, one a pair.
-        clusters: which cluster each pair is of; the signs of a cluster flip together.
-        side: `less` asks whether what came after is less.
-        flips: how many assignments are drawn where they are too many to count.
-        seed: of the draws.
-    """
-    sums: dict[Hashable, int] = defaultdict(int)
-    keys = range(len(differences)) if clusters is None else clusters
-    for key, difference in zip(keys, differences, strict=True):
-        sums[key] += round(difference * _WHOLE)
-    sizes = sorted(abs(total) for total in sums.values() if total)
-    seen = sum(sums.values())
-    counts = sums_of_signs(sizes, _MOST_SUMS)
-    slack = len(differences)  # what rounding may have moved
-    if counts is not None:
-        every = 2 ** len(sizes)
-        at_most = sum(count for total, count in counts.items() if total <= seen + slack) / every
-        at_least = sum(count for total, count in counts.items() if total >= seen - slack) / every
-        return _sided(at_most, at_least, side)
-    chance = random.Random(seed)  # noqa: S311 no secret
-    drawn = [_flipped(sizes, chance.getrandbits(len(sizes))) for _ in range(flips)]
-    at_most = (1 + sum(total <= seen + slack for total in drawn)) / (1 + flips)
-    at_least = (1 + sum(total >= seen - slack for total in drawn)) / (1 + flips)
-    return _sided(at_most, at_least, side)
-
-
-def _flipped(sizes: Sequence[int], signs: int) -> int:
-    total = 0
-    for size in sizes:
-        total += size if signs & 1 else -size
-        signs >>= 1
-    return total
 
 
 def wilcoxon(differences: Sequence[float], side: Side = "two-sided") -> float:

@@ -25,6 +25,12 @@ def end(connection: Connection, experiment_id: str, ended_at: datetime | None) -
     connection.execute(changed.values(ended_at=ended_at))
 
 
+def with_id(connection: Connection, experiment_id: str) -> ExperimentRecord | None:
+    """Give the experiment of an id, if there is one."""
+    query = select(experiments).where(experiments.c.experiment_id == experiment_id)
+    return next(iter(records_of(ExperimentRecord, connection.execute(query).all())), None)
+
+
 def named(connection: Connection, name: str) -> ExperimentRecord:
     """Give the experiment of an id, of a beginning or end of one, or the newest of a name.
 

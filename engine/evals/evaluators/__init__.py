@@ -5,7 +5,7 @@ from engine.evals.evaluators.budget import Cost, Duration, Tokens
 from engine.evals.evaluators.evaluator import Evaluator, FunctionEvaluator, Score, Succeeded
 from engine.evals.evaluators.grounding import QuotesStand, Supported
 from engine.evals.evaluators.judge import Judge, Preferred
-from engine.evals.evaluators.retrieval import AllFound, Ndcg, Precision, Recall, ReciprocalRank
+from engine.evals.evaluators.retrieval import AllFound, Found, Ndcg, Precision, Recall, ReciprocalRank
 from engine.evals.evaluators.trajectory import Abstains, Arguments, Calls, FinalState, ForbiddenTools, NoLoops, Tools
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "FinalState",
     "FitsSchema",
     "ForbiddenTools",
+    "Found",
     "FunctionEvaluator",
     "Judge",
     "Length",

@@ -11,6 +11,9 @@ from engine.evals.trial import Trial
 from engine.records import RunStatus
 from engine.runtime.result import RunResult
 
+ORDER_DECIDED = "the order decided"
+"""What is said of a comparison that comes out otherwise in the other order."""
+
 
 class Judge(Evaluator):
     """Asks a workflow whether a trial meets a criterion; several votes count as their mean.
@@ -94,7 +97,7 @@ class Preferred(Evaluator):
                 return _unjudged(last)
             said = _said(last, self.better)
             points.append(1.0 if said == place else 0.0 if said in ("first", "second") else 0.5)
-        explanation = "the order decided" if points[0] != points[1] else None
+        explanation = ORDER_DECIDED if points[0] != points[1] else None
         return Score(sum(points) / 2, explanation=explanation, judge_run_id=last.run_id if last else None)
 
 

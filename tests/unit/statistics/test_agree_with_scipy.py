@@ -12,7 +12,8 @@ from scipy import stats
 
 from engine.statistics.distributions import t_cdf, t_quantile
 from engine.statistics.intervals import bca_of, clustered_mean, quantile, quantile_interval, wilson
-from engine.statistics.significance import detectable, mcnemar, sign_flips, wilcoxon
+from engine.statistics.permutation import trials_dropped
+from engine.statistics.significance import detectable, mcnemar, wilcoxon
 
 few = settings(max_examples=30, deadline=None)
 SIDES = ("less", "greater", "two-sided")
@@ -68,11 +69,24 @@ def test_wilcoxon_of_many_with_ties(side, digits):
 
 
 @few
-@given(st.lists(st.integers(-6, 6), min_size=2, max_size=9), st.integers(1, 16), st.sampled_from(SIDES))
-def test_sign_flips(wholes, trials, side):
-    differences = [whole / trials for whole in wholes]
-    known = stats.permutation_test((wholes,), sum, permutation_type="samples", alternative=side).pvalue
-    assert close(sign_flips(differences, side=side), known)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=9))
+def test_trials_of_many_cases(pairs):
+    differences = [after - before for before, after in pairs]
+    known = stats.permutation_test((differences,), sum, permutation_type="samples", alternative="less").pvalue
+    ours = trials_dropped([([before / 9], [after / 9]) for before, after in pairs], range(len(pairs)))
+    assert ours <= known + 1e-9  # equal drops are told apart by where they are
+    if len({before + after for before, after in pairs}) == 1:
+        assert close(ours, known)
+
+
+@few
+@given(st.lists(st.integers(0, 9), min_size=2, max_size=4), st.lists(st.integers(0, 9), min_size=2, max_size=4))
+def test_trials_of_one_case(before, after):
+    def drop(one, other):
+        return sum(other) / len(other) - sum(one) / len(one)
+
+    known = stats.permutation_test((before, after), drop, permutation_type="independent", alternative="less").pvalue
+    assert close(trials_dropped([([x / 10 for x in before], [x / 10 for x in after])]), known)
 
 
 def test_wilcoxon_with_ties_is_the_permutation_of_ranks():

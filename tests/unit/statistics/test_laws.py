@@ -3,60 +3,87 @@
 import math
 import random
 from collections import Counter
+from itertools import permutations, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.statistics.intervals import Interval, bca, clustered_mean, ratio_interval, wilson
-from engine.statistics.significance import holm, mcnemar, sign_flips, wilcoxon
+from engine.statistics.permutation import trials_dropped
+from engine.statistics.significance import holm, mcnemar, wilcoxon
 from engine.statistics.trials import pass_at_k, pass_hat_k
 
 few = settings(max_examples=30, deadline=None)
-CHANGES = st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=1, max_size=60)
 NUMBERS = st.lists(st.floats(-5, 5).map(lambda one: round(one, 3)), min_size=2, max_size=11)
 
 
+SIDE = st.lists(st.integers(0, 1), min_size=1, max_size=3)
+CASES = st.lists(st.tuples(SIDE, SIDE), min_size=1, max_size=9)
+
+
 @few
-@given(CHANGES)
-def test_of_yes_and_no_sign_flips_are_mcnemars_test(changes):
-    counts = Counter(changes)
-    for side in ("less", "greater", "two-sided"):
-        assert math.isclose(sign_flips(changes, side=side), mcnemar(counts[-1], counts[1], side), rel_tol=1e-12)
+@given(st.lists(st.sampled_from([(0, 0), (0, 1), (1, 0), (1, 1)]), min_size=1, max_size=60))
+def test_of_one_trial_a_side_the_permutation_of_trials_is_mcnemars_test(pairs):
+    counts = Counter(pairs)
+    known = mcnemar(counts[1, 0], counts[0, 1], "less")
+    assert math.isclose(trials_dropped([([one], [other]) for one, other in pairs]), known, rel_tol=1e-9)
 
 
 @few
 @given(NUMBERS, st.randoms())
 def test_the_order_of_pairs_does_not_matter_and_swapping_sides_swaps_the_answer(differences, chance):
     mixed = chance.sample(differences, len(differences))
-    for test in (sign_flips, wilcoxon):
-        assert test(mixed, side="less") == test(differences, side="less")
-        assert test([-one for one in differences], side="greater") == test(differences, side="less")
-        assert test([-one for one in differences]) == test(differences)
+    assert wilcoxon(mixed, side="less") == wilcoxon(differences, side="less")
+    assert wilcoxon([-one for one in differences], side="greater") == wilcoxon(differences, side="less")
+    assert wilcoxon([-one for one in differences]) == wilcoxon(differences)
 
 
 @few
-@given(CHANGES, st.data())
-def test_a_pass_that_becomes_a_failure_never_makes_a_drop_less_likely(changes, data):
-    at = data.draw(st.integers(0, len(changes) - 1))
-    worse = [*changes[:at], max(-1.0, changes[at] - 1), *changes[at + 1 :]]
-    assert sign_flips(worse, side="less") <= sign_flips(changes, side="less") + 1e-15
+@given(CASES, st.randoms())
+def test_neither_the_order_of_cases_nor_that_of_trials_matters(cases, chance):
+    mixed = [tuple(chance.sample(one, len(one)) for one in case) for case in chance.sample(cases, len(cases))]
+    assert math.isclose(trials_dropped(mixed), trials_dropped(cases), rel_tol=1e-9)
 
 
 @few
-@given(NUMBERS)
-def test_signs_of_a_cluster_flip_together(differences):
-    twice, clusters = [*differences, *differences], [*range(len(differences))] * 2
-    assert sign_flips(twice, clusters, "less") == sign_flips(differences, side="less")
-    assert sign_flips(differences, [0] * len(differences)) == 1  # one cluster tells nothing
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=8))
+def test_a_p_below_the_level_is_as_rare_as_the_level(counts):
+    pools = [[1] * (one + other) + [0] * (4 - one - other) for one, other in counts[:3]]
+    ways = [[(one[:2], one[2:]) for one in set(permutations(pool))] for pool in pools]
+    found = [trials_dropped(list(dealt)) for dealt in product(*ways)]
+    for level in (0.05, 0.1, 0.3):
+        assert sum(p <= level for p in found) <= level * len(found) + 1e-9
 
 
-def test_many_different_sums_are_drawn_and_always_the_same():
+@few
+@given(CASES, st.data())
+def test_a_pass_that_becomes_a_failure_never_makes_a_drop_less_likely(cases, data):
+    at = data.draw(st.integers(0, len(cases) - 1))
+    before, after = cases[at]
+    worse = [*cases[:at], (before, [0, *after[1:]]), *cases[at + 1 :]]
+    assert trials_dropped(worse, range(len(cases))) <= trials_dropped(cases, range(len(cases))) + 0.05
+
+
+def test_trials_of_a_cluster_are_dealt_together():
+    one, other = [1, 0, 1], [0, 0, 1]
+    assert trials_dropped([(one, other)] * 4, [0] * 4) == trials_dropped([(one, other)])
+    assert trials_dropped([([1], [0])] * 8, [0] * 8) == 0.5  # one cluster tells nothing
+    uneven = [([1, 1], [0]), ([1], [0, 0])]
+    assert trials_dropped(uneven, [0, 0]) == 0.5
+
+
+def test_sums_that_are_too_many_to_count_are_drawn_or_normal():
     chance = random.Random(1)
-    differences = [chance.gauss(0.5, 1) for _ in range(60)]
-    assert sign_flips(differences, side="greater") == sign_flips(differences, side="greater") < 0.01
-    assert sign_flips(differences, side="less") > 0.9
-    assert sign_flips(differences[::-1], side="greater") == sign_flips(differences, side="greater")
+
+    def drop(many, trials, by):
+        return [([chance.random() for _ in range(trials)], [chance.random() - by for _ in range(trials)]) for _ in many]
+
+    few_cases, many_cases = drop(range(30), 3, 0.2), drop(range(450), 2, 0.02)
+    assert trials_dropped(few_cases) == trials_dropped(few_cases) < 0.05
+    assert 0.001 < trials_dropped(many_cases) < 0.9
+    yes = [([int(chance.random() < 0.6)] * 2, [int(chance.random() < 0.6), 0]) for _ in range(1_500)]
+    assert trials_dropped(yes) < 1e-9
 
 
 @few
