@@ -17,7 +17,7 @@ from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.lanes import Wanted
 from engine.store.lease import count_alive
-from engine.store.run_queue import due_count, forget_lanes, reap
+from engine.store.run_queue import due_count, forget_lanes
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
@@ -163,7 +163,7 @@ class Worker:
         ledger = self.app.ledger
         while True:
             try:
-                lost = await ledger.change(reap)
+                lost = await ledger.reap()
                 before = self.app.clock.now() - _LANE_LIFE
                 await ledger.change(lambda connection, before=before: forget_lanes(connection, before))
                 ear.peers = await ledger.change(count_alive)

@@ -21,8 +21,8 @@ from engine.records import RunStatus
 from engine.store import tables
 from engine.store.transactions import Transactions
 
-LEASE_SECONDS = 10.0
-"""A worker that has not beaten for so long is taken for dead."""
+LEASE_SECONDS = 8.0
+"""A worker that has not beaten for so long is taken for dead; others look every two seconds, so within ten it is."""
 
 _BEAT_SECONDS = 2.0
 _LOOK_SECONDS = 0.25  # how often it looks for runs that are to be cancelled
@@ -56,6 +56,7 @@ class Lease:
         self._released: deque[str] = deque()
         self.is_on_duty = False
         self._next_beat = self._next_look = 0.0
+        self._back_at = float("-inf")  # when the database took a beat again, after a silence as long as a lease
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
         upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
         me = {"worker_id": self.worker_id, "host": _machine(), "process_id": os.getpid()}
@@ -96,6 +97,12 @@ class Lease:
         """Seconds since the database took the last beat; None before the first."""
         return time.monotonic() - self._next_beat + _BEAT_SECONDS if self._next_beat else None
 
+    @property
+    def may_judge(self) -> bool:
+        """Whether others may be taken for dead: one that was itself cut off or frozen first gives them time to beat."""
+        age = self.age_s
+        return (age is None or age < LEASE_SECONDS) and time.monotonic() - self._back_at >= LEASE_SECONDS
+
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
         return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
@@ -122,6 +129,8 @@ class Lease:
         finally:
             self._next_look = time.monotonic() + _LOOK_SECONDS
         if renews:
+            if self._next_beat and began - self._next_beat + _BEAT_SECONDS >= LEASE_SECONDS:
+                self._back_at = began
             self._next_beat = began + _BEAT_SECONDS
         for run_id, asked_at in asked:
             held = self._runs.get(run_id)

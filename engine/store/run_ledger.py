@@ -188,6 +188,15 @@ class RunLedger:
         """
         return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
 
+    async def reap(self) -> list[str]:
+        """Queue again what dead workers had, and give its ids; nothing while this process was itself unheard of lately.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        lease = self._lease  # asked when it is this one's turn: it may have waited for a server that restarts
+        return await self._writer.do(lambda connection: run_queue.reap(connection) if lease.may_judge else [])
+
     async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
         """Give what is kept under a key, unless its time is over."""
         return await self._reader.read(lambda connection: kept_answers.entry(connection, key, now))
