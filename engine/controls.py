@@ -94,6 +94,20 @@ class Controls(Releases):
             lambda connection: queue_control.set_limit_across(connection, queue, kind, name, max_running, by)
         )
 
+    async def drain_worker(self, worker_id: str, *, by: str | None = None) -> str:
+        """Ask a worker to take no more, and give its id; within two seconds it begins to drain, as after SIGTERM.
+
+        Its runs finish the steps that they are at and are queued again for others. A parent does not start it again.
+
+        Args:
+            worker_id: its id, or a beginning of it.
+            by: who says so.
+
+        Raises:
+            InputError: there is no such worker, several, or it is gone.
+        """
+        return await self.ledger.change(lambda connection: queue_control.drain_worker(connection, worker_id, by))
+
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls: which are left alone, since when and why."""
         return await self.ledger.breakers()

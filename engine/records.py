@@ -94,13 +94,18 @@ class RunRecord:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerRecord:
-    """A process that runs runs; its lease holds as long as it keeps beating."""
+    """A process that runs runs; its lease holds as long as it keeps beating.
+
+    Attributes:
+        drain_requested_at: when somebody asked it to take no more.
+    """
 
     worker_id: str
     host: str
     process_id: int
     started_at: datetime
     beat_at: datetime
+    drain_requested_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from engine.app import App
 from engine.dispatch.hearing import Hearing
@@ -41,6 +42,7 @@ class Worker:
         on_end: is told of each run that ended here.
         ended: how many runs left this worker, by how.
         claimed: how many it has taken.
+        is_drained_by_word: whether somebody said on the ledger that it is to drain, so that it is not to come back.
     """
 
     app: App
@@ -52,6 +54,7 @@ class Worker:
     on_end: Heard | None = None
     ended: Counter[str] = field(default_factory=Counter[str])
     claimed: int = 0
+    is_drained_by_word: bool = False
     _leaving: Leaving = field(default_factory=Leaving)
     _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,6 +75,10 @@ class Worker:
         self._leaving.is_wanted = True
         self._wake.set()
 
+    def _told_to_drain(self) -> None:
+        self.is_drained_by_word = True
+        self.drain()
+
     async def run(self) -> Counter[str]:
         """Work, and give how many runs ended how.
 
@@ -82,7 +89,7 @@ class Worker:
         self.app.check_models(self.workflows)
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
-        with ledger.on_duty():
+        with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
             works = (self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear))
             upkeep = [asyncio.create_task(work) for work in works]
             try:

@@ -232,13 +232,17 @@ class RunLedger:
         return await self._writer.do(lambda connection: shared_breakers.begin_probe(connection, target, now, until))
 
     @contextmanager
-    def on_duty(self) -> Generator[None]:
-        """Beat even without a run, so that others see that this process is there to work."""
-        self._lease.is_on_duty = True
+    def on_duty(self, drain: Callable[[], object] | None = None) -> Generator[None]:
+        """Beat even without a run, so that others see that this process is there to work.
+
+        Args:
+            drain: is called from another thread when somebody asks this worker to take no more.
+        """
+        self._lease.is_on_duty, self._lease.on_drain = True, drain
         try:
             yield
         finally:
-            self._lease.is_on_duty = False
+            self._lease.is_on_duty, self._lease.on_drain = False, None
 
     def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
         """Say what ends a run that was claimed, when somebody asks for its end."""
