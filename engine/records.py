@@ -325,7 +325,11 @@ class EventRecord:
 
 @dataclass(slots=True, kw_only=True)
 class OutcomeRecord:
-    """What became of a run in the world, said during the run or long after."""
+    """What became of a run in the world, said during the run or long after.
+
+    Attributes:
+        idempotency_key: under which it is said once, however often it is asked for.
+    """
 
     run_id: str
     name: str
@@ -334,6 +338,7 @@ class OutcomeRecord:
     success: bool | None = None
     value: float | None = None
     note: str | None = None
+    idempotency_key: str | None = None
 
 
 Record = (

@@ -1,4 +1,4 @@
-"""Workers that are asked to take no more runs."""
+"""Workers that are asked to take no more runs, and outcomes that are said once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,3 +11,4 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("workers", sa.Column("drain_requested_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("outcomes", sa.Column("idempotency_key", sa.String(), nullable=True))
