@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from engine.app import App
+from engine.dispatch.crowd import delay
 from engine.dispatch.hearing import Hearing
 from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
@@ -16,6 +17,7 @@ from engine.ports import Taken
 from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
+from engine.store.hints import next_due
 from engine.store.lanes import Wanted
 from engine.store.lease import count_alive
 from engine.store.run_queue import due_count, forget_lanes
@@ -23,6 +25,8 @@ from engine.store.run_queue import due_count, forget_lanes
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
+_DUE_SECONDS = 1.0  # between looks for runs that are due before the next
+_LATE_SECONDS = 0.002  # after which a run is due by whichever rounding
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -90,7 +94,12 @@ class Worker:
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
-            works = (self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear))
+            works = (
+                self._see_to_the_dead(ear),
+                self._see_to_schedules(),
+                self._see_to_the_delayed(ear),
+                ledger.dispatcher.listen(ear),
+            )
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -188,3 +197,19 @@ class Worker:
                 if await self._fire():
                     self._wake.set()
             await asyncio.sleep(_FIRE_SECONDS)
+
+    async def _see_to_the_delayed(self, ear: Hearing) -> None:
+        """Look as soon as a delayed run is due; of many workers some do so at once, the others a little later."""
+        after: datetime | None = None  # up to when delayed runs have been looked for, by the clock of the database
+        while True:
+            wait, is_due = _DUE_SECONDS, False
+            with suppress(StoreError):
+                wanted = Wanted(self.queues, self._versions())
+                at, now = await self.app.ledger.read(partial(next_due, wanted=wanted, after=after, within=_DUE_SECONDS))
+                after, is_due = at or now, at is not None
+                if at is not None:
+                    late = delay(1, ear.peers, self.app.clock.random) + _LATE_SECONDS
+                    wait = max((at - now).total_seconds(), 0.0) + late
+            await asyncio.sleep(wait)
+            if is_due:
+                await ear.look()

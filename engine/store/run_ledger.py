@@ -20,7 +20,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
-from engine.store.hints import hints_in, hints_of
+from engine.store.hints import hints_in, hints_in_queue, hints_of
 from engine.store.lanes import Wanted
 from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
@@ -179,6 +179,11 @@ class RunLedger:
         """Tell workers of those of these runs that may be taken now; what they are not told they find by looking."""
         with suppress(StoreError):
             self.dispatcher.send(await self._writer.do(lambda connection: hints_of(connection, run_ids)))
+
+    async def announce_queue(self, queue: str) -> None:
+        """Tell workers that runs of a queue may be taken which could not be before."""
+        with suppress(StoreError):
+            self.dispatcher.send(await self._reader.read(lambda connection: hints_in_queue(connection, queue)))
 
     async def claim(self, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.

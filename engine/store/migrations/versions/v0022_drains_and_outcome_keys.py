@@ -1,4 +1,4 @@
-"""Workers that are asked to take no more runs, and outcomes that are said once."""
+"""Workers that are asked to take no more runs, when delayed runs are due, and outcomes that are said once."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,3 +12,11 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("workers", sa.Column("drain_requested_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("outcomes", sa.Column("idempotency_key", sa.String(), nullable=True))
+    is_delayed = sa.text("available_at > enqueued_at")
+    op.create_index(
+        "ix_queue_entries_delayed",
+        "queue_entries",
+        ["queue", "available_at"],
+        sqlite_where=is_delayed,
+        postgresql_where=is_delayed,
+    )
