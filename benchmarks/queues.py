@@ -206,6 +206,7 @@ def recovery(name: str, contestant: Contestant, postgres: str, patience: float) 
             time.sleep(0.02)
         working.processes[0].send_signal(signal.SIGKILL)
         killed_at = time.time()
+        working.processes[0].wait()  # as whatever started it does; else it looks as if it were there
         while contestant.finished(url) < KILLED and time.time() < killed_at + patience:
             time.sleep(0.1)
         again = [times[-1] - killed_at for times in starts().values() if len(times) > 1]

@@ -77,14 +77,17 @@ class Controls(Releases):
     async def unpause(self, queue: str, *, by: str | None = None) -> None:
         """Let runs be taken from a queue again."""
         await self.ledger.change(lambda connection: queue_control.set_paused(connection, queue, by, paused=False))
+        await self.ledger.announce_queue(queue)
 
     async def limit(self, queue: str, lane: str, max_running: int | None, *, by: str | None = None) -> None:
         """Say how many runs of a lane may be worked on at once; None is any number."""
         await self.ledger.change(lambda connection: queue_control.set_limit(connection, queue, lane, max_running, by))
+        await self.ledger.announce_queue(queue)
 
     async def limit_rate(self, queue: str, lane: str, per_second: float | None, *, by: str | None = None) -> None:
         """Say how many runs of a lane may be taken in a second, over all workers; None is any number."""
         await self.ledger.change(lambda connection: queue_control.set_rate(connection, queue, lane, per_second, by))
+        await self.ledger.announce_queue(queue)
 
     async def limit_across(
         self, queue: str, kind: LimitKind, name: str, max_running: int | None, *, by: str | None = None
@@ -93,6 +96,21 @@ class Controls(Releases):
         await self.ledger.change(
             lambda connection: queue_control.set_limit_across(connection, queue, kind, name, max_running, by)
         )
+        await self.ledger.announce_queue(queue)
+
+    async def drain_worker(self, worker_id: str, *, by: str | None = None) -> str:
+        """Ask a worker to take no more, and give its id; within two seconds it begins to drain, as after SIGTERM.
+
+        Its runs finish the steps that they are at and are queued again for others. A parent does not start it again.
+
+        Args:
+            worker_id: its id, or a beginning of it.
+            by: who says so.
+
+        Raises:
+            InputError: there is no such worker, several, or it is gone.
+        """
+        return await self.ledger.change(lambda connection: queue_control.drain_worker(connection, worker_id, by))
 
     async def breakers(self) -> Sequence[BreakerRecord]:
         """Give what all processes know of the targets of calls: which are left alone, since when and why."""

@@ -93,7 +93,7 @@ class Hint:
     """Word that a run may be taken. It may be late, doubled or lost: what is so stands in the ledger.
 
     Attributes:
-        fence: the run's, so that two hints of the same moment can be told for one.
+        fence: the run's, so that two hints of the same moment can be told for one; below 0 for a moment of its queue.
         version: of its workflow.
     """
 

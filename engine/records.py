@@ -94,13 +94,18 @@ class RunRecord:
 
 @dataclass(slots=True, kw_only=True)
 class WorkerRecord:
-    """A process that runs runs; its lease holds as long as it keeps beating."""
+    """A process that runs runs; its lease holds as long as it keeps beating.
+
+    Attributes:
+        drain_requested_at: when somebody asked it to take no more.
+    """
 
     worker_id: str
     host: str
     process_id: int
     started_at: datetime
     beat_at: datetime
+    drain_requested_at: datetime | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -320,7 +325,11 @@ class EventRecord:
 
 @dataclass(slots=True, kw_only=True)
 class OutcomeRecord:
-    """What became of a run in the world, said during the run or long after."""
+    """What became of a run in the world, said during the run or long after.
+
+    Attributes:
+        idempotency_key: under which it is said once, however often it is asked for.
+    """
 
     run_id: str
     name: str
@@ -329,6 +338,7 @@ class OutcomeRecord:
     success: bool | None = None
     value: float | None = None
     note: str | None = None
+    idempotency_key: str | None = None
 
 
 Record = (

@@ -5,9 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from engine.app import App
+from engine.dispatch.crowd import delay
 from engine.dispatch.hearing import Hearing
 from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
@@ -15,15 +17,18 @@ from engine.ports import Taken
 from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
+from engine.store.hints import next_due
 from engine.store.lanes import Wanted
 from engine.store.lease import count_alive
-from engine.store.run_queue import due_count, forget_lanes, reap
+from engine.store.run_queue import due_count, forget_lanes
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
 _REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
 _SAMPLE_SECONDS = 1.0
 _ALARM_SECONDS = 1.0
+_DUE_SECONDS = 1.0  # between looks for runs that are due before the next
+_LATE_SECONDS = 0.002  # after which a run is due by whichever rounding
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -43,6 +48,7 @@ class Worker:
         on_end: is told of each run that ended here.
         ended: how many runs left this worker, by how.
         claimed: how many it has taken.
+        is_drained_by_word: whether somebody said on the ledger that it is to drain, so that it is not to come back.
     """
 
     app: App
@@ -54,6 +60,7 @@ class Worker:
     on_end: Heard | None = None
     ended: Counter[str] = field(default_factory=Counter[str])
     claimed: int = 0
+    is_drained_by_word: bool = False
     _leaving: Leaving = field(default_factory=Leaving)
     _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,6 +81,10 @@ class Worker:
         self._leaving.is_wanted = True
         self._wake.set()
 
+    def _told_to_drain(self) -> None:
+        self.is_drained_by_word = True
+        self.drain()
+
     async def run(self) -> Counter[str]:
         """Work, and give how many runs ended how.
 
@@ -85,8 +96,9 @@ class Worker:
         self.app.check_models(self.workflows)
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
-        with ledger.on_duty():
-            works = [self._see_to_the_dead(ear), self._see_to_schedules(), ledger.dispatcher.listen(ear)]
+        with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
+            works = [self._see_to_the_dead(ear), self._see_to_schedules(), self._see_to_the_delayed(ear)]
+            works += [ledger.dispatcher.listen(ear)]
             works += [self._see_to_samples()] if self.app.samplings else []
             works += [self._see_to_alarms()] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
@@ -168,7 +180,7 @@ class Worker:
         ledger = self.app.ledger
         while True:
             try:
-                lost = await ledger.change(reap)
+                lost = await ledger.reap()
                 before = self.app.clock.now() - _LANE_LIFE
                 await ledger.change(lambda connection, before=before: forget_lanes(connection, before))
                 ear.peers = await ledger.change(count_alive)
@@ -200,3 +212,19 @@ class Worker:
             with suppress(EngineError):
                 await self.app.check_alarms()
             await asyncio.sleep(_ALARM_SECONDS)
+
+    async def _see_to_the_delayed(self, ear: Hearing) -> None:
+        """Look as soon as a delayed run is due; of many workers some do so at once, the others a little later."""
+        after: datetime | None = None  # up to when delayed runs have been looked for, by the clock of the database
+        while True:
+            wait, is_due = _DUE_SECONDS, False
+            with suppress(StoreError):
+                wanted = Wanted(self.queues, self._versions())
+                at, now = await self.app.ledger.read(partial(next_due, wanted=wanted, after=after, within=_DUE_SECONDS))
+                after, is_due = at or now, at is not None
+                if at is not None:
+                    late = delay(1, ear.peers, self.app.clock.random) + _LATE_SECONDS
+                    wait = max((at - now).total_seconds(), 0.0) + late
+            await asyncio.sleep(wait)
+            if is_due:
+                await ear.look()

@@ -11,7 +11,7 @@ from engine.server.api import api_of
 from engine.server.tokens import Tokens, make_token
 from engine.store import api_tokens
 
-EVERYTHING = ("runs:read", "runs:write", "approve")
+EVERYTHING = ("runs:read", "runs:write", "approve", "outcomes")
 
 
 async def token(app: App, *, tenant: str | None = "acme", scopes: Any = EVERYTHING, **fields: Any) -> str:

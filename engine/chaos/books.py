@@ -13,6 +13,11 @@ from engine.usage import Limits, to_usd
 def mismatches(run: RunFacts) -> Iterator[str]:
     """Name everything in which the ledger differs from what was seen, or from itself."""
     yield from _against_the_witness(run)
+    yield from contradictions(run)
+
+
+def contradictions(run: RunFacts) -> Iterator[str]:
+    """Name everything in which the ledger differs from itself."""
     yield from _steps(run)
     yield from _calls(run)
     if run.record is not None and run.record.status is not RunStatus.RUNNING:

@@ -44,6 +44,7 @@ from engine.cli import (
     token,
     versions,
     worker,
+    workers,
 )
 from engine.errors import EngineError
 from engine.runtime.provenance import engine_version
@@ -74,7 +75,7 @@ cli.add_typer(schedule.commands, name="schedule")
 cli.add_typer(breakers.commands, name="breakers")
 cli.add_typer(cache.commands, name="cache")
 cli.command("events")(events.events)
-cli.command("workers")(queue.workers)
+cli.add_typer(workers.commands, name="workers")
 cli.command("requeue")(queue.requeue)
 cli.command("resume")(recover.resume)
 cli.command("replay")(replay.replay)

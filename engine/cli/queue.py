@@ -1,4 +1,4 @@
-"""flowledger queue, workers and requeue: how queues stand, and what is said about them."""
+"""flowledger queue and requeue: how queues stand, and what is said about them."""
 
 import asyncio
 import json
@@ -10,10 +10,10 @@ from rich.table import Table
 
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, RunArgument, parse_rate, who_says, within
-from engine.cli.render import console, moment
+from engine.cli.render import console
 from engine.controls import LimitKind
 from engine.errors import InputError
-from engine.reports.queue import lanes_of, limits_of, workers_of
+from engine.reports.queue import lanes_of, limits_of
 from engine.runtime.enqueue import DEFAULT_QUEUE
 
 commands = typer.Typer(help="How queues stand, and what is said about them.", no_args_is_help=True)
@@ -126,25 +126,6 @@ def _said(most: int | None, per_second: float | None) -> str:
     parts = [] if most is None else [f"{most:,}"]
     parts += [] if per_second is None else [f"{per_second:,.4g}/s"]
     return ", ".join(parts) or "-"
-
-
-def workers(app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Show the processes that work on runs, when each was heard of last, and how many runs it has.
-
-    Example: flowledger workers
-    """
-    loaded = load_app(app, database)
-    rows = asyncio.run(within(loaded, lambda: workers_of(loaded.ledger)))
-    if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows]))
-        return
-    table = Table("worker", "host", "process", "since", "state", "heard of", "runs", box=None, pad_edge=False)
-    for row in rows:
-        state = "[green]alive[/green]" if row.alive else "[red]gone[/red]"
-        heard = f"{row.beat_s:,.0f} s ago"
-        since, host = moment(row.started_at), escape(row.host.partition(" ")[0])
-        table.add_row(row.worker_id, host, str(row.process_id), since, state, heard, str(row.runs))
-    console.print(table if rows else "no worker has been here")
 
 
 def requeue(

@@ -24,7 +24,7 @@ from engine.operating.endpoint import answering
 from engine.operating.fresh_code import changed, stamps
 from engine.operating.memory import drain_when_large
 from engine.operating.metrics import Metrics
-from engine.operating.parent import LINE, TOO_LARGE, Parent
+from engine.operating.parent import DRAINED, LINE, TOO_LARGE, Parent
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.worker import Worker
@@ -114,8 +114,10 @@ async def _work(working: Worker, watch: _Watch) -> tuple[Counter[str], int]:
         finally:
             if large is not None:
                 large.cancel()
+        if working.is_drained_by_word:
+            errors.print("[dim]drained, as it was asked to by `flowledger workers drain`[/dim]")
         if large is None or not large.done():
-            return ended, 0
+            return ended, DRAINED if working.is_drained_by_word and watch.parent is not None else 0
         errors.print(f"[yellow]drained at {large.result() / 2**20:,.0f} MB, more than --memory-limit allows[/yellow]")
         return ended, TOO_LARGE
 

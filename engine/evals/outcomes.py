@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from engine.errors import InputError
 from engine.records import OutcomeRecord
 from engine.replay.tapes import Tapes
+from engine.store.said_outcomes import say_once
 
 
 class Outcomes(Tapes):
@@ -20,6 +21,7 @@ class Outcomes(Tapes):
         name: str = "outcome",
         source: str = "person",
         note: str | None = None,
+        key: str | None = None,
     ) -> OutcomeRecord:
         """Say what became of a run; what is said last counts, and what was said before is kept.
 
@@ -30,6 +32,8 @@ class Outcomes(Tapes):
             name: what was judged, as in `resolved`.
             source: who says so: person, evaluator, or a system of yours.
             note: why.
+            key: of your own: said again for this run under the same key, nothing is written and what was said first is
+                given.
 
         Raises:
             InputError: there is no such run, a name is empty, or the value is not a number.
@@ -48,7 +52,10 @@ class Outcomes(Tapes):
             success=success,
             value=value,
             note=note,
+            idempotency_key=key,
         )
+        if key is not None:
+            return await self.ledger.change(lambda connection: say_once(connection, record))
         await self.ledger.commit([record])
         return record
 

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 TOO_LARGE = 5
 """The exit code of a worker that drained since it held more memory than it may."""
 
+DRAINED = 6
+"""The exit code of a worker that somebody has asked on the ledger to drain; it is not started again."""
+
 LINE = "FLOWLEDGER_PARENT_LINE"
 """Tells a child which of its files is a line to us: it says there how its runs ended, and hears that we are gone."""
 
@@ -80,6 +83,9 @@ class Parent:
             began = asyncio.get_running_loop().time()
             code = await self._one_life(number)
             if self._stop.is_set() or (self.until_empty and code == 0 and not fresh.is_set()):
+                return
+            if code == DRAINED:
+                self.say(f"worker process {number + 1} of {self.processes} has drained, as it was asked to")
                 return
             if code == _MISCONFIGURED and self.changes is None:
                 self._code = code  # it would be wrong again, and the others with it

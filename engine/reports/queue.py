@@ -44,6 +44,7 @@ class WorkerRow:
     """A process that works, or did.
 
     Attributes:
+        draining: whether somebody has asked it to take no more.
         beat_s: seconds since it was heard of last.
         runs: how many runs it has.
     """
@@ -53,6 +54,7 @@ class WorkerRow:
     process_id: int
     started_at: datetime
     alive: bool
+    draining: bool
     beat_s: float
     runs: int
 
@@ -166,6 +168,7 @@ def _workers(connection: Connection) -> list[WorkerRow]:
             process_id=row.process_id,
             started_at=row.started_at,
             alive=is_alive(connection, row.worker_id),
+            draining=row.drain_requested_at is not None,
             beat_s=(now - row.beat_at).total_seconds(),
             runs=row.held,
         )

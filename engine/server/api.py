@@ -12,6 +12,7 @@ from engine.runtime.provenance import engine_version
 from engine.server.callers import Anybody
 from engine.server.events import Events
 from engine.server.limits import BodyLimit
+from engine.server.outcomes import Outcomes
 from engine.server.problems import PROBLEMS, Problem, add_handlers
 from engine.server.questions import Questions
 from engine.server.runs import Runs
@@ -39,7 +40,7 @@ def api_of(app: App, tokens: Tokens, watch: Watch | None = None) -> FastAPI:
     watch = watch or Watch(app.ledger)
     router = APIRouter(prefix="/v1", responses=PROBLEMS)
     workflows = Workflows(app)
-    for family in (Runs(app, watch), Events(app, watch), Questions(app), workflows):
+    for family in (Runs(app, watch), Events(app, watch), Questions(app), Outcomes(app), workflows):
         family.add_to(router)
     api.include_router(router)
     unready: dict[int | str, dict[str, Any]] = {status: PROBLEMS[status] for status in (500, 503)}

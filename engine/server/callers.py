@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import Path, Request, Security
+from fastapi import Header, Path, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 from starlette.exceptions import HTTPException
 
@@ -41,7 +41,16 @@ Anybody = Annotated[Caller, Security(known_caller)]
 Reader = Annotated[Caller, Security(known_caller, scopes=["runs:read"])]
 Writer = Annotated[Caller, Security(known_caller, scopes=["runs:write"])]
 Approver = Annotated[Caller, Security(known_caller, scopes=["approve"])]
+Judge = Annotated[Caller, Security(known_caller, scopes=["outcomes"])]
 RunId = Annotated[str, Path(pattern="^[0-9a-f]{32}$", description="The run's id, 32 hex digits.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[!-~]{1,255}$",
+        description="Of your own: asked again with the same key, what there is is given, and nothing is made.",
+    ),
+]
 
 
 async def run_of(app: App, run_id: str, caller: Caller) -> RunRecord:

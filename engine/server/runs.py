@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from engine.app import App
 from engine.errors import ConfigurationError, InputError, RunBusy
 from engine.records import RunRecord, RunStatus
 from engine.reports.cost import cost_by
 from engine.runtime.enqueue import QueuePlace
-from engine.server.callers import Reader, RunId, Writer, run_of, tenant_of
+from engine.server.callers import Key, Reader, RunId, Writer, run_of, tenant_of
 from engine.server.problems import refused
 from engine.server.views import (
     CostView,
@@ -35,14 +35,6 @@ _TIME_DIGITS = 13  # hex digits of the microseconds since 1970, until the year 2
 
 Wait = Annotated[
     int, Query(ge=0, le=60, description="Seconds to wait for the run to end or to ask a person; 0: do not wait.")
-]
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern="^[!-~]{1,255}$",
-        description="Of your own: asked again with the same key, the run that there is is given, and none is made.",
-    ),
 ]
 Cursor = Annotated[
     str | None, Query(pattern=f"^[0-9a-f]{{{_TIME_DIGITS + 32}}}$", description="`next` of the page before.")

@@ -19,6 +19,7 @@ SCOPES = {
     "runs:read": "see runs, their steps, cost, events and questions",
     "runs:write": "queue, cancel and requeue runs",
     "approve": "answer what runs ask people",
+    "outcomes": "say what became of runs",
     "admin": "all of this, for the runs of every tenant",
 }
 _PREFIX = "flw"

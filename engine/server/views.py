@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt
 
 from engine.definition.workflow import Workflow
-from engine.records import QuestionRecord, RunRecord, RunStatus, StepRecord
+from engine.records import OutcomeRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.result import RunFault
 from engine.usage import to_usd
@@ -61,6 +61,20 @@ class Answer(BaseModel):
     refuse: StrictBool = Field(default=False, description="Say no.")
     reason: Name | None = Field(default=None, description="Why, for the run and for the ledger.")
     by: Name | None = Field(default=None, description="Who answers; the name of the token if not given.")
+
+
+class OutcomeSaid(BaseModel):
+    """What became of a run."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    success: StrictBool = Field(description="Whether it did what it was for.")
+    value: float | None = Field(
+        default=None, allow_inf_nan=False, strict=True, description="What that was worth, in a unit of yours."
+    )
+    name: Name = Field(default="outcome", description="What was judged, as in resolved.")
+    source: Name | None = Field(default=None, description="Who says so; the name of the token if not given.")
+    note: Name | None = Field(default=None, description="Why.")
 
 
 class Fault(BaseModel):
@@ -228,6 +242,23 @@ class QuestionView(BaseModel):
             deadline_at=asked.deadline_at,
             default=values["default"],
         )
+
+
+class OutcomeView(BaseModel):
+    """What was said of a run."""
+
+    run_id: str
+    name: str
+    source: str
+    success: bool | None
+    value: float | None
+    note: str | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, said: OutcomeRecord) -> "OutcomeView":
+        """Say what a row says."""
+        return cls(**{name: getattr(said, name) for name in cls.model_fields})
 
 
 class WorkflowView(BaseModel):

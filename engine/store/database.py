@@ -17,6 +17,7 @@ from engine.store import schema
 
 _SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 _BUSY_SECONDS = 5  # for which a connection waits until another lets go of its lock
+_ABANDONED_MS = 8000  # after which PostgreSQL ends a transaction whose process froze or was cut off in the middle of it
 _BOUNDS = {  # of libpq: within them a host that has gone silent is noticed
     "connect_timeout": "5",
     "tcp_user_timeout": "10000",
@@ -178,6 +179,7 @@ def _postgresql(url: URL) -> Engine:
     def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.autocommit = True  # one message, not three
         connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
+        connection.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED_MS}")
         connection.autocommit = False
         connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
 

@@ -21,8 +21,8 @@ from engine.records import RunStatus
 from engine.store import tables
 from engine.store.transactions import Transactions
 
-LEASE_SECONDS = 10.0
-"""A worker that has not beaten for so long is taken for dead."""
+LEASE_SECONDS = 8.0
+"""A worker that has not beaten for so long is taken for dead; others look every two seconds, so within ten it is."""
 
 _BEAT_SECONDS = 2.0
 _LOOK_SECONDS = 0.25  # how often it looks for runs that are to be cancelled
@@ -55,12 +55,17 @@ class Lease:
         self._runs: dict[str, _Held] = {}
         self._released: deque[str] = deque()
         self.is_on_duty = False
+        self.on_drain: Callable[[], object] | None = (
+            None  # is called from another thread, at each beat once it is asked
+        )
         self._next_beat = self._next_look = 0.0
+        self._back_at = float("-inf")  # when the database took a beat again, after a silence as long as a lease
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
         upsert: Any = sqlite.insert if is_sqlite else postgresql.insert
         me = {"worker_id": self.worker_id, "host": _machine(), "process_id": os.getpid()}
         begun = upsert(tables.workers).values(**me, started_at=now, beat_at=now)
-        self._beat = begun.on_conflict_do_update(index_elements=["worker_id"], set_={"beat_at": now})
+        beaten = begun.on_conflict_do_update(index_elements=["worker_id"], set_={"beat_at": now})
+        self._beat = beaten.returning(tables.workers.c.drain_requested_at)
         runs = tables.runs.c
         mine = (runs.worker_id == self.worker_id) & (runs.status == RunStatus.RUNNING)
         self._asked = select(runs.run_id, runs.cancel_requested_at).where(mine, runs.cancel_requested_at.is_not(None))
@@ -96,6 +101,12 @@ class Lease:
         """Seconds since the database took the last beat; None before the first."""
         return time.monotonic() - self._next_beat + _BEAT_SECONDS if self._next_beat else None
 
+    @property
+    def may_judge(self) -> bool:
+        """Whether others may be taken for dead: one that was itself cut off or frozen first gives them time to beat."""
+        age = self.age_s
+        return (age is None or age < LEASE_SECONDS) and time.monotonic() - self._back_at >= LEASE_SECONDS
+
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
         return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
@@ -107,22 +118,25 @@ class Lease:
         released = [self._released.popleft() for _ in range(len(self._released))]
         left = [run_id for run_id in released if run_id not in self._runs]
 
-        def work(connection: Connection) -> list[tuple[str, datetime]]:
-            if renews:
-                connection.execute(self._beat)
+        def work(connection: Connection) -> tuple[bool, list[tuple[str, datetime]]]:
+            drains = renews and connection.scalar(self._beat) is not None
             if left:
                 connection.execute(self._let_go, {"left": left})
-            return [(row.run_id, row.cancel_requested_at) for row in connection.execute(self._asked)]
+            return drains, [(row.run_id, row.cancel_requested_at) for row in connection.execute(self._asked)]
 
         try:
-            asked = transactions.run(work, repeatable=True, waits=False)  # others wait for the writer meanwhile
+            drains, asked = transactions.run(work, repeatable=True, waits=False)  # others wait for the writer meanwhile
         except BaseException:
             self._released.extend(left)
             raise
         finally:
             self._next_look = time.monotonic() + _LOOK_SECONDS
         if renews:
+            if self._next_beat and began - self._next_beat + _BEAT_SECONDS >= LEASE_SECONDS:
+                self._back_at = began
             self._next_beat = began + _BEAT_SECONDS
+        if drains and self.on_drain is not None:
+            self.on_drain()
         for run_id, asked_at in asked:
             held = self._runs.get(run_id)
             if held is not None and held.cancel is not None and held.asked_at != asked_at:

@@ -53,6 +53,30 @@ def set_limit_across(
     note(connection, f"limit {kind}", f"{queue}/{name}", by, before=before, after=changed)
 
 
+def drain_worker(connection: Connection, worker_id: str, by: str | None) -> str:
+    """Ask a living worker to take no more, and give its id.
+
+    Raises:
+        InputError: there is none of this id, or of a beginning of it, or several; or it is gone.
+    """
+    workers = tables.workers
+    named = select(workers.c.worker_id, workers.c.drain_requested_at)
+    named = named.where(workers.c.worker_id.startswith(worker_id, autoescape=True)).with_for_update()
+    found = connection.execute(named).all()
+    living = [row for row in found if is_alive(connection, row.worker_id)]
+    if not worker_id or not living:
+        why = f"the worker {worker_id} is gone" if worker_id and found else f"no worker has the id {worker_id!r}"
+        raise InputError(f"{why}: `flowledger workers` lists them")
+    if len(living) > 1:
+        raise InputError(f"several workers have ids that begin with {worker_id!r}: give more of it")
+    (row,) = living
+    asked = update(workers).where(workers.c.worker_id == row.worker_id)
+    connection.execute(asked.values(drain_requested_at=row.drain_requested_at or time_of(connection)))
+    before = {"draining": row.drain_requested_at is not None}
+    note(connection, "drain worker", row.worker_id, by, before=before, after={"draining": True})
+    return str(row.worker_id)
+
+
 def requeue(
     connection: Connection,
     run_id: str,

@@ -20,7 +20,7 @@ from engine.store import hands, kept_answers, run_queue, shared_breakers, spend
 from engine.store.checkpoints import Checkpoints
 from engine.store.database import Database
 from engine.store.hands import records_of
-from engine.store.hints import hints_in, hints_of
+from engine.store.hints import hints_in, hints_in_queue, hints_of
 from engine.store.lanes import Wanted
 from engine.store.lease import Lease, count_alive
 from engine.store.reader import Reader, contents_at
@@ -180,6 +180,11 @@ class RunLedger:
         with suppress(StoreError):
             self.dispatcher.send(await self._writer.do(lambda connection: hints_of(connection, run_ids)))
 
+    async def announce_queue(self, queue: str) -> None:
+        """Tell workers that runs of a queue may be taken which could not be before."""
+        with suppress(StoreError):
+            self.dispatcher.send(await self._reader.read(lambda connection: hints_in_queue(connection, queue)))
+
     async def claim(self, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
         """Take up to so many queued runs, to work on them here.
 
@@ -187,6 +192,15 @@ class RunLedger:
             StoreError: the database refused.
         """
         return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
+
+    async def reap(self) -> list[str]:
+        """Queue again what dead workers had, and give its ids; nothing while this process was itself unheard of lately.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        lease = self._lease  # asked when it is this one's turn: it may have waited for a server that restarts
+        return await self._writer.do(lambda connection: run_queue.reap(connection) if lease.may_judge else [])
 
     async def cache_entry(self, key: str, now: datetime) -> CacheEntryRecord | None:
         """Give what is kept under a key, unless its time is over."""
@@ -223,13 +237,17 @@ class RunLedger:
         return await self._writer.do(lambda connection: shared_breakers.begin_probe(connection, target, now, until))
 
     @contextmanager
-    def on_duty(self) -> Generator[None]:
-        """Beat even without a run, so that others see that this process is there to work."""
-        self._lease.is_on_duty = True
+    def on_duty(self, drain: Callable[[], object] | None = None) -> Generator[None]:
+        """Beat even without a run, so that others see that this process is there to work.
+
+        Args:
+            drain: is called from another thread when somebody asks this worker to take no more.
+        """
+        self._lease.is_on_duty, self._lease.on_drain = True, drain
         try:
             yield
         finally:
-            self._lease.is_on_duty = False
+            self._lease.is_on_duty, self._lease.on_drain = False, None
 
     def hold(self, run_id: str, cancel: Callable[[], None]) -> None:
         """Say what ends a run that was claimed, when somebody asks for its end."""

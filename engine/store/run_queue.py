@@ -7,7 +7,7 @@ shares. Lanes take turns, and a lane locked by somebody else is passed over.
 from collections import Counter
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, text, update
+from sqlalchemy import Connection, case, delete, func, select, text, update
 
 from engine.ports import Taken
 from engine.records import RunStatus
@@ -56,7 +56,8 @@ def reap(connection: Connection) -> list[str]:
     others = [row.run_id for row in lost if row.deaths + 1 < MOST_DEATHS]
     freed = {"fence": _runs.c.fence + 1, "worker_id": None}
     connection.execute(update(_runs).where(_runs.c.run_id.in_(others)).values(status=RunStatus.QUEUED, **freed))
-    again = {"available_at": now, "taken_at": None, "deaths": _entries.c.deaths + 1}
+    place = case((_entries.c.enqueued_at < now, _entries.c.enqueued_at), else_=now)  # the old one, before later runs
+    again = {"available_at": place, "taken_at": None, "deaths": _entries.c.deaths + 1}
     connection.execute(update(_entries).where(_entries.c.run_id.in_(others)).values(**again))
     for run_id in poison:
         said = f"{MOST_DEATHS} processes died while they had it: look into it, then `flowledger requeue {run_id}`"

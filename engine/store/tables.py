@@ -150,6 +150,14 @@ Index(
     sqlite_where=_MAY_BE_TAKEN,
     postgresql_where=_MAY_BE_TAKEN,
 )
+_IS_DELAYED = text("available_at > enqueued_at")  # a run that need not wait pays nothing for it
+Index(
+    "ix_queue_entries_delayed",
+    queue_entries.c.queue,
+    queue_entries.c.available_at,
+    sqlite_where=_IS_DELAYED,
+    postgresql_where=_IS_DELAYED,
+)
 _IS_AT_WORK = text("taken_at IS NOT NULL")
 Index(
     "ix_queue_entries_at_work",

@@ -101,7 +101,13 @@ async def test_a_tenant_sees_its_own_runs_and_nobody_elses(app: App):
 
 
 @pytest.mark.parametrize(
-    ("scope", "allowed"), [("runs:read", {"see", "list"}), ("runs:write", {"queue", "end"}), ("approve", {"answer"})]
+    ("scope", "allowed"),
+    [
+        ("runs:read", {"see", "list"}),
+        ("runs:write", {"queue", "end"}),
+        ("approve", {"answer"}),
+        ("outcomes", {"judge"}),
+    ],
 )
 async def test_a_token_does_what_its_scopes_say(app: App, scope: str, allowed: set[str]):
     async with as_tenant(app) as owner, as_tenant(app, scopes=[scope]) as client:
@@ -112,9 +118,33 @@ async def test_a_token_does_what_its_scopes_say(app: App, scope: str, allowed: s
             "queue": client.post("/v1/runs", json={"workflow": "notes", "input": {"question": "why?"}}),
             "end": client.post(f"{path}/cancel"),
             "answer": client.post(f"{path}/questions/0123456789abcdef/answer", json={"digest": "0" * 12}),
+            "judge": client.post(f"{path}/outcomes", json={"success": True}),
         }
         answers = {name: (await doing).status_code for name, doing in asked.items()}
     assert {name for name, status in answers.items() if status != 403} == allowed
+
+
+async def test_what_became_of_a_run_is_said_once_under_a_key_and_what_is_said_last_counts(app: App):
+    async with as_tenant(app) as client, as_tenant(app, "other") as other:
+        path = f"/v1/runs/{(await queue(client))['run_id']}/outcomes"
+        won, lost = {"success": True, "value": 12.5, "name": "resolved", "note": "closed"}, {"success": False}
+        keyed = {"Idempotency-Key": "crm-1"}
+        first = await client.post(path, json=won, headers=keyed)
+        again = await asyncio.gather(*(client.post(path, json=lost, headers=keyed) for _ in range(3)))
+        assert [answer.status_code for answer in (first, *again)] == [201] * 4
+        assert {answer.text for answer in again} == {first.text}
+        assert (await client.post(path, json=lost | {"source": "shop"})).status_code == 201
+        said = (await client.get(path)).json()
+        assert [(one["success"], one["value"], one["name"], one["note"], one["source"]) for one in said] == [
+            (True, 12.5, "resolved", "closed", "acme runs:read runs:write approve outcomes"),
+            (False, None, "outcome", None, "shop"),
+        ]
+        for wrong in ({}, {"success": "yes"}, won | {"value": "much"}, won | {"name": ""}, won | {"worth": 1}):
+            answer = await client.post(path, json=wrong)
+            assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM), wrong
+        assert (await client.post(path, content='{"success": true, "value": NaN}')).status_code == 422
+        assert (await other.post(path, json=won)).status_code == 404
+        assert (await other.get(path)).status_code == 404
 
 
 async def test_only_a_good_token_opens_anything(app: App):

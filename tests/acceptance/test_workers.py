@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from engine import App
+from engine.errors import InputError
 from engine.nodes.call_tool import CallTool
 from engine.nodes.compute import Compute
-from engine.reports.queue import lanes_of
+from engine.reports.queue import lanes_of, workers_of
 from engine.testing import killed
 from engine.worker import Worker
 from tests.databases import SHARED, ready
@@ -108,6 +109,44 @@ async def test_a_drained_worker_finishes_its_step_and_another_goes_on_from_there
         assert [step.node_name for step in await first.ledger.steps(run_id)] == ["hold"]
         assert await work(second) == {"succeeded": 1}
         assert [step.node_name for step in await second.ledger.steps(run_id)] == ["hold", "after"]
+
+
+@SHARED
+async def test_a_worker_drains_when_somebody_says_so_on_the_ledger(tmp_path, database_url, monkeypatch):
+    monkeypatch.setattr("engine.store.lease._BEAT_SECONDS", 0.05)
+    url = ready(database_url)
+    GATE[:] = started, may_end = asyncio.Event(), asyncio.Event()
+    async with app_in(tmp_path, url) as first, app_in(tmp_path, url) as second:
+        (run_id,) = await enqueue(second, workflow="holds")
+        working = Worker(first)
+        running = asyncio.create_task(working.run())
+        await started.wait()
+        me = first.ledger.worker_id
+        assert await second.drain_worker(me[:8], by="ann") == me
+        (row,) = await workers_of(second.ledger)
+        assert (row.worker_id, row.alive, row.draining) == (me, True, True)
+        while not working.is_draining:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        may_end.set()
+        assert await running == {"queued": 1}
+        assert working.is_drained_by_word
+        assert await work(second) == {"succeeded": 1}
+        (event,) = await second.control_events(what="drain worker")
+        assert (event.subject, event.by, event.before, event.after) == (
+            me,
+            "ann",
+            {"draining": False},
+            {"draining": True},
+        )
+        assert (await second.ledger.run(run_id)).status == "succeeded"
+
+
+async def test_a_worker_that_is_not_there_cannot_be_drained(tmp_path):
+    async with app_in(tmp_path, f"sqlite:///{tmp_path}/runs.db") as app:
+        for name in ("", "nobody", "%"):
+            with pytest.raises(InputError, match="no worker has the id"):
+                await app.drain_worker(name)
+        assert await app.control_events(what="drain worker") == []
 
 
 @SHARED

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,29 @@ async def test_a_run_that_was_answered_or_queued_again_is_begun_at_once(apps, ra
         await queueing.cancel(refused)
         await queueing.requeue(refused)
         assert await next_of(ended) == (refused, "waiting")
+
+
+@EACH
+async def test_runs_of_a_queue_that_opens_and_of_a_limit_that_is_raised_are_begun_at_once(apps, rarely_looking):
+    queueing, app, _ = apps
+    await queueing.pause("default")
+    await queueing.limit("narrow", "", 0)
+    paused, held = (await enqueue(queueing))[0], (await enqueue(queueing, queue="narrow"))[0]
+    async with working(app, queues=["default", "narrow"]) as ended:
+        await queueing.unpause("default")
+        assert await next_of(ended) == (paused, "succeeded")
+        await queueing.limit("narrow", "", None)
+        assert await next_of(ended) == (held, "succeeded")
+
+
+@EACH
+async def test_a_delayed_run_is_begun_as_soon_as_it_is_due(apps, rarely_looking):
+    queueing, app, _ = apps
+    async with working(app) as ended:
+        due = datetime.now(UTC) + timedelta(seconds=0.3)
+        (run_id,) = await enqueue(queueing, at=due)
+        assert await next_of(ended) == (run_id, "succeeded")
+        assert (await queueing.ledger.steps(run_id))[0].started_at >= due
 
 
 @EACH

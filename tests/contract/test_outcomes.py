@@ -26,6 +26,15 @@ async def test_what_is_said_last_counts_and_all_of_it_is_kept(url):
         assert (row.runs, row.judged, row.successes, row.value) == (1, 1, 1, 2.5)
 
 
+async def test_under_a_key_an_outcome_of_a_run_is_said_once(url):
+    async with app_for(line(("note", noting())), database=url) as app:
+        one, other = [(await app.run("line", {"question": "q"})).run_id for _ in range(2)]
+        first = await app.outcome(one, True, value=2.5, key="order-7")
+        assert await app.outcome(one, False, key="order-7") == first
+        assert (await app.outcome(other, False, key="order-7")).success is False
+        assert [said.success for said in await app.outcomes(one)] == [True]
+
+
 async def test_an_outcome_is_of_a_run_that_there_is_and_its_value_a_number():
     async with app_for(line(("note", noting()))) as app:
         with pytest.raises(InputError, match="no run has the id"):

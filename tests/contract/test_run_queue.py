@@ -172,6 +172,18 @@ async def test_the_runs_of_a_dead_worker_go_on_elsewhere_and_it_writes_nothing_m
 
 
 @SHARED
+async def test_the_run_of_a_dead_worker_keeps_its_place(database_url):
+    url = ready(database_url)
+    async with app_on(url) as dead, app_on(url) as alive:
+        first, second = [(await enqueue(alive))[0] for _ in range(2)]
+        assert await claimed(dead, 1) == [first]
+        await fall_silent(alive, dead.ledger.worker_id)
+        assert await alive.ledger.reap() == [first]
+        assert await claimed(alive, 1) == [first]
+        assert await claimed(alive, 1) == [second]
+
+
+@SHARED
 async def test_a_run_with_which_several_processes_died_is_left_alone(database_url):
     url = ready(database_url)
     async with app_on(url) as alive:

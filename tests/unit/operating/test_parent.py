@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from engine.operating.fresh_code import changed, stamps
-from engine.operating.parent import TOO_LARGE, Parent
+from engine.operating.parent import DRAINED, TOO_LARGE, Parent
 
 DRAINS = "trap 'exit 0' TERM; while :; do sleep 0.02; done"
 
@@ -53,6 +53,12 @@ async def test_a_child_that_has_grown_too_large_is_replaced_at_once(tmp_path):
     script = f"[ -e {tmp_path}/was ] && exit 0; touch {tmp_path}/was; exit {TOO_LARGE}"
     assert await parent_of(script, said, until_empty=True).run() == 0
     assert said == ["worker process 1 of 1 has drained, since it held too much memory: it is started again now"]
+
+
+async def test_a_child_that_was_asked_to_drain_does_not_come_back():
+    said: list[str] = []
+    assert await parent_of(f"exit {DRAINED}", said).run() == 0
+    assert said == ["worker process 1 of 1 has drained, as it was asked to"]
 
 
 async def test_a_wrong_configuration_ends_all_with_its_code():
