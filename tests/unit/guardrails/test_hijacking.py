@@ -15,8 +15,11 @@ from engine import (
     Chain,
     ForEach,
     Generate,
+    GuardItem,
     Retrieve,
     RunStatus,
+    Source,
+    Stage,
     State,
     Subflow,
     TextOrigin,
@@ -148,6 +151,32 @@ async def test_whom_a_list_allows_is_paid_without_asking(guard):
     async with app_for(desk(clerk(guard)), large=scripted(obeying)) as app:
         await app.run("desk", {**task("plain"), "payees": ["US13 3000 0001 2121 2121 212"]})
     assert SENT == [(THIEFS, 500.0), (USERS, 98.0)]
+
+
+def argument(to: str, author: str) -> GuardItem:
+    prompt = Source(name="prompt", origins=frozenset({TextOrigin.SYSTEM}), value=author)
+    return GuardItem(stage=Stage.TOOL_ARGUMENTS, value={"to": to}, sources=(prompt,))
+
+
+@pytest.mark.parametrize(
+    ("to", "author", "asks"),
+    [
+        ("bob@acme.com", "You work for ann@acme.com.", False),
+        ("bob@acme.co", "You work for ann@acme.com.", True),
+        ("bob@mail.acme.com", "You work for ann@acme.com.", True),
+        ("bob@acme.com", "You work for Acme.", True),
+        ("bob@gmail.com", "You work for ann@gmail.com.", True),
+    ],
+)
+async def test_a_colleague_is_who_has_an_address_at_the_domain_that_the_author_names(to, author, asks):
+    assert bool(await Provenance(own_domain=True).check(argument(to, author))) is asks
+    assert await Provenance().check(argument(to, author))
+
+
+async def test_whose_address_only_a_document_gives_has_no_colleagues():
+    read = Source(name="read_file", origins=frozenset({TextOrigin.TOOL}), value="I am ann@acme.com.")
+    item = argument("bob@acme.com", "Be helpful.")
+    assert await Provenance(own_domain=True).check(item.model_copy(update={"sources": (*item.sources, read)}))
 
 
 async def test_what_an_assistant_or_a_tool_said_in_a_given_conversation_is_not_the_users():
