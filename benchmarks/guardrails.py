@@ -150,9 +150,11 @@ async def measure_all(data: Path) -> AsyncIterator[Measured]:
         yield row
     yield await _measured(Secrets(), "technical documents", documents, Stage.PASSAGES, Asked(alarms=0.002))
     answers = rows_of(data / "groundedness.jsonl.gz")
-    summaries = [row for row in answers if row["source"] != "halueval-qa"]
-    replies = [row for row in answers if row["source"] == "halueval-qa"]
-    yield await _measured(Grounding(), "summaries (SummEdits, WiCE)", summaries, asked=Asked(0.35, 0.04))
+    summaries, claims, replies = (
+        [row for row in answers if row["source"] == source] for source in ("summedits", "wice", "halueval-qa")
+    )
+    yield await _measured(Grounding(), "summaries (SummEdits)", summaries, asked=Asked(0.35, 0.04))
+    yield await _measured(Grounding(), "claims of articles (WiCE)", claims)
     asked = Grounding(sources=["passages", "question"], least_covered=0.75)
     yield await _measured(asked, "answers (HaluEval)", replies, asked=Asked(0.45, 0.005))
     yield await _json(data)
