@@ -19,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.guard_speed import growth, speeds
 from engine import Action, GuardItem, Guardrail, Stage
 from engine.cli.guard import shown
 from engine.reports.detection import Detection, Row, detection_of
@@ -102,6 +103,9 @@ def main() -> None:
     if not (args.data / "pii.jsonl.gz").is_file():
         print(f"There is no guardrail data in {args.data}: name its folder with --data.", file=sys.stderr)
         raise SystemExit(2)
+    if args.speed:
+        _print_speed(args.data)
+        return
     measured = asyncio.run(_all(args.data))
     if args.json:
         print(json.dumps([row.to_json() for row in measured], indent=2))
@@ -125,10 +129,21 @@ def _print(guard: str, data: str, source: str, tally: Any, asked: Asked, times: 
     )
 
 
+def _print_speed(data: Path) -> None:
+    rows = rows_of(data / "injection_indirect.jsonl.gz")
+    texts = [row["text"] for row in rows if row["label"] == "benign" and row["category"] != QUOTES_ATTACKS]
+    for row in speeds(texts):
+        print(f"{row['characters']:>8,} characters: p50 {row['p50_ms_per_kb']:.3f} ms/KB, worst {row['worst']:.3f}")
+    for row in growth(texts):
+        per_mb, ratio = row["seconds_per_mb"], row["ratio"]
+        print(f"{row['guard']:<14}{per_mb:.3f} s/MB, ten times the text: {ratio:.1f}, memory +{row['grew_mb']:.0f} MB")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the *.jsonl.gz sets")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--speed", action="store_true", help="measure CPU time and memory instead")
     parser.add_argument("--brief", action="store_true", help="print no single sources")
     return parser.parse_args()
 

@@ -11,8 +11,8 @@ from guardrails.opposites import PAIRS
 from guardrails.words import COMMON, SENTENCE, plain_words, stem
 
 _CLAUSE = re2.compile(r"[,;]| and | but | while | although ")
-_DENIALS = frozenset({"not", "no", "never", "none", "nobody", "nothing", "without", "neither", "nor", "cannot", "t"})
-_DENIALS |= {"unable", "hardly", "fail", "failed", "fails", "refuse", "refused", "refuses"}
+_NOT = ("not", "no", "never", "none", "nobody", "nothing", "without", "neither", "nor", "cannot", "t")
+_DENIALS = frozenset({*_NOT, "unable", "hardly", "fail", "failed", "fails", "refuse", "refused", "refuses"})
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "mis")
 _SHORTEST = 4  # letters that a prefix turns round
 _SAME = 0.4  # the share of a clause's words that a sentence has if it is about the same

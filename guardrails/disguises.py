@@ -30,7 +30,9 @@ _ENTITY = re2.compile(r"(?:&#x?[0-9A-Fa-f]{2,6};[\w ]?){6,}")
 _SPACED = re2.compile(r"(?:[^\s] {1,4}){8,}[^\s]")
 _ROTATED = re2.compile(rf"\b(?:{codecs.encode(_COMMON, 'rot13')})\b")
 _REVERSED = re2.compile(rf"\b(?:{_COMMON[::-1]})\b")
-_LEET = re2.compile(r"\b(?:[a-z]+[013457@$]+[a-z]|[013457@$]+[a-z]+[013457@$])[a-z013457@$]*\b")
+_LEET = re2.compile(
+    r"(?:\b(?:[a-z]+[013457$]+[a-z]|[013457$]+[a-z]+[013457$])[a-z013457@$]*\b[^a-z]*(?:[a-z]+[^a-z]+){0,3}){2}"
+)
 _DOTTED = re2.compile(r"(?: [.*_~\-]\pL+){4,}")
 _BACKSLASH = re2.compile(r"\\")
 _ESCAPE = re2.compile(r"(?:\\+[nrt\"'/]?\s*)+")

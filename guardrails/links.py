@@ -74,6 +74,8 @@ def _markdown() -> MarkdownIt:
 
 
 def _in_markdown(text: str) -> Found:
+    if not any(mark in text for mark in ("](", "]:", "<")):  # what every link of markdown has one of
+        return
     for block in _markdown().parse(text):
         lines = (block.map[0], block.map[1]) if block.map else None
         for token in block.children or ():

@@ -11,7 +11,7 @@ import re2
 
 from engine import Action, GuardItem, Guardrail, Span, Verdict
 from engine.definition.by_path import Many
-from guardrails.patterns import encodable
+from guardrails.patterns import PatternSet, encodable
 from guardrails.secret_rules import NAMED, PLACEHOLDERS, SECRET_RULES
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -60,18 +60,25 @@ class Secrets(Guardrail):
 
 
 @cache
-def _compiled() -> list[tuple[str, tuple[str, ...], Any]]:
-    return [(rule.label, rule.hints, re2.compile(rule.pattern)) for rule in SECRET_RULES]
+def _compiled() -> list[tuple[str, Any]]:
+    return [(rule.label, re2.compile(rule.pattern)) for rule in SECRET_RULES]
+
+
+@cache
+def _hints() -> PatternSet:
+    """Give what to look for first: a rule is only tried where one of its hints stands."""
+    hints = ["|".join(map(cast("Any", re2).escape, rule.hints)) for rule in SECRET_RULES]
+    return PatternSet(hints, at_once=len(hints))
 
 
 def _by_form(text: str) -> Iterator[Span]:
-    for label, hints, pattern in _compiled():
-        if any(hint in text for hint in hints):
-            for match in pattern.finditer(text):
-                group = next((n for n in range(1, pattern.groups + 1) if match.start(n) >= 0), 0)
-                value = text[match.start(group) : match.end(group)]
-                if label == "PRIVATE_KEY" or (_has_right_check(value) and not _is_for_show(label, value)):
-                    yield Span(start=match.start(group), end=match.end(group), label=label)
+    for number in _hints().found_in(text):
+        label, pattern = _compiled()[number]
+        for match in pattern.finditer(text):
+            group = next((n for n in range(1, pattern.groups + 1) if match.start(n) >= 0), 0)
+            value = text[match.start(group) : match.end(group)]
+            if label == "PRIVATE_KEY" or (_has_right_check(value) and not _is_for_show(label, value)):
+                yield Span(start=match.start(group), end=match.end(group), label=label)
 
 
 def _has_right_check(value: str) -> bool:
