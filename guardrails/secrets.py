@@ -13,6 +13,7 @@ from engine import Action, GuardItem, Guardrail, Span, Verdict
 from engine.definition.by_path import Many
 from guardrails.patterns import PatternSet, encodable
 from guardrails.secret_rules import NAMED, PLACEHOLDERS, SECRET_RULES
+from guardrails.taking_out import to_the_end
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _NAMED, _PLACEHOLDER = re2.compile(NAMED), re2.compile(PLACEHOLDERS)
@@ -38,15 +39,18 @@ class Secrets(Guardrail):
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Look for secrets in one text."""
-        text = encodable(text)
-        found = _without_overlaps([*_by_form(text), *self._by_name(text)])
-        found = [one for one in found if text[one.start : one.end] not in self.allow]
+        found = to_the_end(text, self._find, self.action)
         if not found:
             return Verdict(action=Action.ALLOW)
         kinds = ", ".join(f"{count} of {label}" for label, count in Counter(one.label for one in found).items())
         return Verdict(
             action=Action(self.action), reason=f"the text holds secrets: {kinds}", score=1.0, spans=tuple(found)
         )
+
+    def _find(self, text: str) -> list[Span]:
+        text = encodable(text)
+        found = _without_overlaps([*_by_form(text), *self._by_name(text)])
+        return [one for one in found if text[one.start : one.end] not in self.allow]
 
     def _by_name(self, text: str) -> Iterator[Span]:
         low = text.casefold()
