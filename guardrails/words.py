@@ -1,6 +1,8 @@
 """Read texts word by word: plain forms, stems, sentences."""
 
+import re
 import unicodedata
+from functools import lru_cache
 from typing import Any
 
 import re2
@@ -13,6 +15,7 @@ _COMMON = (
     "they his her their who which what when where how not no but also has have had than then so such into about over "
     "more most all any both each other there will would can could may might do does did if we you i our"
 )
+_WORDS = re.compile(r"[^\W_]+")
 COMMON = frozenset(_COMMON.split())
 """Words that say little about what a text is about."""
 
@@ -22,9 +25,10 @@ def plain_words(text: str) -> list[str]:
     folded = text.casefold()
     if not folded.isascii():
         folded = "".join(one for one in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(one))
-    return "".join(one if one.isalnum() else " " for one in folded).split()
+    return _WORDS.findall(folded)
 
 
+@lru_cache(maxsize=4096)
 def stem(word: str) -> str:
     """Cut off what forms of the same word end in."""
     for ending in ("ing", "ed", "es", "ly", "s"):
