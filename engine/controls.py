@@ -209,6 +209,8 @@ class Controls(Releases):
         Raises:
             InputError: there is no such question, it is about something else, or the answer does not fit.
         """
+        if self.redaction is not None:
+            answer, reason = self.redaction.value(answer), self.redaction.value(reason)
         record = await self.ledger.run(run_id)
         asked = the_one(record, await self.questions(record.run_id), question, digest)
         schema = None if asked.schema_payload is None else await self.ledger.value(asked.schema_payload)

@@ -10,7 +10,9 @@ from langchain_core.language_models import BaseChatModel
 
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
+from engine.definition.guardrail import Guardrail
 from engine.definition.policies import Budget
+from engine.definition.redaction import Redaction
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.workflow import Workflow
 from engine.errors import ConfigurationError
@@ -25,6 +27,7 @@ from engine.runtime.collector import settle
 from engine.runtime.limits_for_nobody import refuse_limits_for_nobody
 from engine.runtime.middleware.admission import Admission
 from engine.runtime.middleware.breaker import Breakers
+from engine.runtime.quiet_logs import QuietLogs
 from engine.runtime.rate_limit import RateLimit
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams
@@ -53,6 +56,8 @@ class Deployment:
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         evaluation: an Evaluation: what redacts cases and tapes, and what scores which workflow.
         alarms: figures that workers watch, each an Alarm, and who is told of them.
+        redact: guardrails whose masks and cuts are carried out in every direction: in what runs are given, what models,
+            tools and retrievers answer, what errors say, and whatever is stored or logged.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -72,6 +77,7 @@ class Deployment:
         limits: Mapping[str, RateLimit] | None = None,
         evaluation: Any = None,
         alarms: Sequence[Any] = (),
+        redact: Sequence[Guardrail] = (),
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -88,6 +94,8 @@ class Deployment:
         self.limits = dict(limits or {})
         self.evaluation = evaluation
         self.alarms = tuple(alarms)
+        self.redaction = Redaction(redact) if redact else None
+        self._quiet_logs: QuietLogs | None = None
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
@@ -112,6 +120,7 @@ class Deployment:
             StoreError: the database cannot be opened.
         """
         if self._ledger is None:
+            self._quiet_logs = QuietLogs(self.redaction) if self.redaction else None
             self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
@@ -161,6 +170,9 @@ class Deployment:
         """Write what is queued, and close the database and the connections to models; the next run opens them anew."""
         await self._leave_models()
         ledger, self._ledger = self._ledger, None
+        if self._quiet_logs is not None:
+            self._quiet_logs.take_back()
+            self._quiet_logs = None
         if ledger is not None:
             await ledger.close()
 
@@ -208,6 +220,7 @@ class Deployment:
                 breakers=Breakers(self.clock, self.ledger),
                 spend_limits=self.spend_limits,
                 admission=Admission(self.clock, self.ledger, self.limits),
+                redaction=self.redaction,
             )
         return self._runner
 

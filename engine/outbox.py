@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.definition.redaction import Redaction
 from engine.payloads import Packer
 from engine.records import Record, StepRecord
 
 OUTBOX = "__outbox"
 """Where a run's configuration carries its outbox; LangGraph keeps names that begin so out of what it stores."""
+
+
+_TEXTS = ("error_message", "text", "reason")  # of records, besides what stands in payloads
 
 
 @dataclass(slots=True)
@@ -37,6 +41,7 @@ class Outbox:
         is_queued: whether the run came through a queue, which has to hear of its end.
         has_blobs: whether a checkpoint may hold what is not JSON.
         values: the channels of the run's last checkpoint.
+        redaction: what takes out of values and texts what must not be stored; None where nothing does.
         channels: how each channel's latest value was encoded, by namespace and name.
     """
 
@@ -53,6 +58,7 @@ class Outbox:
     is_queued: bool = False
     has_blobs: bool = False
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    redaction: Redaction | None = None
     channels: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict[tuple[str, str], tuple[int, Any]])
     _packer: Packer = field(default_factory=Packer)
 
@@ -67,7 +73,7 @@ class Outbox:
         Raises:
             TypeError, ValueError: the value is not JSON.
         """
-        name, payloads = self._packer.name(value)
+        name, payloads = self._packer.name(self._redacted(value))
         self.facts.extend(payloads)
         return name
 
@@ -77,7 +83,7 @@ class Outbox:
         Raises:
             TypeError, ValueError: the value is not JSON.
         """
-        address, payloads = self._packer.pack(value)
+        address, payloads = self._packer.pack(self._redacted(value))
         self.facts.extend(payloads)
         return address
 
@@ -90,7 +96,19 @@ class Outbox:
         taken: list[Record] = self.facts
         self.facts = []
         taken.extend(self.steps.pop(task) for task in tasks if task in self.steps)
+        if self.redaction is not None:
+            for record in taken:
+                self._redact(record, self.redaction)
         return taken
+
+    def _redacted(self, value: Any) -> Any:
+        return value if self.redaction is None else self.redaction.value(value)
+
+    @staticmethod
+    def _redact(record: Record, redaction: Redaction) -> None:
+        for name in _TEXTS:
+            if said := getattr(record, name, None):
+                setattr(record, name, redaction.text(said))
 
     def release(self) -> list[Any]:
         """Give the rows that were held back; they are to be written now, with the facts that making them adds."""

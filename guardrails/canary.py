@@ -13,7 +13,7 @@ from engine.definition.by_path import Many
 from engine.definition.guardrail import texts_in
 from engine.definition.prompt import CANARY
 from engine.definition.text_origin import PROMPT, TextOrigin
-from guardrails.injection import views
+from guardrails.disguises import undisguised
 from guardrails.normalise import Folded, fold
 from guardrails.overlap import Passages
 from guardrails.patterns import Pattern, encodable
@@ -71,7 +71,7 @@ class Canary(Guardrail):
         spans = [span for token in tokens for span in _spans_of(token, folded)]
         if spans:
             return self._verdict("the text holds the canary token of a prompt", spans)
-        seen = [("", folded.text), *((how, fold(view).text) for how, view in views(text, folded.text))]
+        seen = [("", folded.text), *((how, fold(view).text) for how, view in undisguised(text, folded.text))]
         for token in tokens:
             if (how := _disguise_of(token, text, seen)) is not None:
                 return self._verdict(f"the text holds the canary token of a prompt, {how}", None)

@@ -7,6 +7,7 @@ from typing import Any, cast
 import re2
 
 from engine import Action, GuardItem, Guardrail, Verdict
+from guardrails.patterns import encodable
 
 _MARK = re2.compile(r"\[([^\[\]\n]+)\]")
 _NUMBERS = re2.compile(r"\d{1,3}(?:\s*[,;]\s*\d{1,3})*")
@@ -49,7 +50,7 @@ class Citations(Guardrail):
 
     async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Check the answer against its sources."""
-        answer, passages = str(self._field(item, self.of) or ""), self._field(item, self.sources)
+        answer, passages = encodable(str(self._field(item, self.of) or "")), self._field(item, self.sources)
         if _says_that_it_does_not_know(answer):
             return [(self.of, Verdict(action=Action.BLOCK, reason="the answer says that it does not know"))]
         faults = self._faults(answer, cast("Sequence[Any]", passages or []))
@@ -72,7 +73,7 @@ class Citations(Guardrail):
         faults = [f"it cites [{name}], which is not among the sources" for name in cited if name not in by_id]
         if self.require and not cited:
             return ["it cites no source"]
-        texts = _folded(" ".join([_text(by_id[name]) for name in cited if name in by_id]))
+        texts = _folded(encodable(" ".join([_text(by_id[name]) for name in cited if name in by_id])))
         if cited:
             faults += _faults_of_quotes(answer, texts) + _faults_of_figures(_MARK.sub(" ", answer), texts)
         return faults

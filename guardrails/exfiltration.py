@@ -4,7 +4,7 @@ import base64
 import binascii
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, cast
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
@@ -14,6 +14,7 @@ from engine import Action, GuardItem, Guardrail, Span, Verdict
 from engine.definition.by_path import Many
 from guardrails.links import LONGEST, Link, links_in
 from guardrails.patterns import encodable
+from guardrails.taking_out import to_the_end
 
 _HARMLESS = frozenset({"", "http", "https", "mailto", "tel", "ftp"})
 _VALUES = re2.compile(r"[^/&=?;,#]+")
@@ -48,15 +49,21 @@ class Exfiltration(Guardrail):
         if len(text) > LONGEST:
             reason = f"the text has {len(text):,} characters, and links are looked for in {LONGEST:,} at the most"
             return Verdict(action=Action.FLAG if self.action == "flag" else Action.BLOCK, reason=reason)
-        found = [(link, why) for link in links_in(encodable(text)) if (why := self._against(link))]
+        found = self._bad_links(text)
         if not found:
             return Verdict(action=Action.ALLOW)
         return Verdict(
             action=Action(self.action),
             reason=f"the text holds {'; '.join(dict.fromkeys(why for _, why in found))}",
             score=1.0,
-            spans=_merged((link.start, link.end) for link, _ in found),
+            spans=tuple(to_the_end(text, self._find, self.action)),
         )
+
+    def _bad_links(self, text: str) -> list[tuple[Link, str]]:
+        return [(link, why) for link in links_in(encodable(text)) if (why := self._against(link))]
+
+    def _find(self, text: str) -> Sequence[Span]:
+        return _merged((link.start, link.end) for link, _ in self._bad_links(text))
 
     def _against(self, link: Link) -> str | None:
         """Say what is wrong with a link."""

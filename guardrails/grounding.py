@@ -1,10 +1,9 @@
-"""Grounding: numbers and names of an answer stand in its sources, and so do most of its words where that is asked."""
+"""Grounding: numbers and names of an answer stand in its sources, and no clause denies or turns round what they say."""
 
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Literal, cast
 
 import re2
@@ -12,12 +11,15 @@ import re2
 from engine import Action, GuardItem, Guardrail, Verdict
 from engine.definition.by_path import Many
 from engine.definition.guardrail import texts_in
+from guardrails.contradictions import Sentences
 from guardrails.patterns import encodable
+from guardrails.words import COMMON, SENTENCE, plain_words, stem
 
-_SENTENCE = re2.compile(r"[^.!?。！？\n]+(?:[.!?。！？]+(?:\S[^.!?。！？\n]*)?)*")  # noqa: RUF001
 _FIGURE = re2.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re2.compile(r"[\pL\pN]+(?:[.,'’][\pL\pN]+)*")  # noqa: RUF001
-_STANDALONE = re2.compile(r"(?:^|[^\pL\pN.,-]|[^\pL\pN]-|\pN-)(\d+(?:[.,]\d+)*)\b")
+_STANDALONE = re2.compile(r"(?:^|[^\pL\pN.,-]|[^\pL\pN]-|\pN[-–])(\d+(?:[.,]\d+)*)(?:\b|[kmb]n?\b)")  # noqa: RUF001
+_CAPITALS = re2.compile(r"\p{Lu}{3,}")
+_SPAN = re2.compile(r"\b((?:1[5-9]|20)\d\d)[-–/](\d\d)\b")  # noqa: RUF001
 
 
 def _words_of(text: str) -> list[str]:
@@ -36,13 +38,6 @@ _SAID: Mapping[str, int] = {
     **{word: n for text in (_UNITS, _ORDINALS) for n, word in enumerate(_words_of(text))},
     **_OTHERS,
 }
-_COMMON = frozenset(
-    _words_of(
-        "the a an and or of in on at to for by with from as is are was were be been it its this that these those he "
-        "she they his her their who which what when where how not no but also has have had than then so such into "
-        "about over more most all any both each other there will would can could may might do does did if we you i our"
-    )
-)
 _SHARED = 4  # first letters that make two words kin: China and Chinese
 _FEWEST_WORDS = 4
 _MOST_FAULTS = 5
@@ -51,9 +46,10 @@ _MOST_FAULTS = 5
 class Grounding(Guardrail):
     """Checks that the numbers and names of an answer occur in its sources, whether or not it cites them.
 
-    These are necessary, not sufficient: an answer that twists what its sources say in their own words passes, as does
-    a name that stands there for somebody else. `least_covered` asks for more where answers keep to the words of the
-    sources: the share of a sentence's words that must stand in them. Paraphrase falls below it; leave it out for
+    In English, a clause that denies what a sentence of the sources says in much the same words, or turns a word of it
+    round, is found too. These are necessary, not sufficient: an answer that twists its sources in other words passes,
+    as does a name that stands there for somebody else. `least_covered` asks for more where answers keep to the words of
+    the sources: the share of a sentence's words that must stand in them. Paraphrase falls below it; leave it out for
     summaries.
     """
 
@@ -75,7 +71,7 @@ class Grounding(Guardrail):
         """Check the answer against its sources."""
         values = {**item.state, **(cast("Mapping[str, Any]", item.value) if isinstance(item.value, Mapping) else {})}
         answer = encodable(str(values.get(self.of) or ""))
-        known = Known(encodable(" ".join(text for name in self.sources for _, text in texts_in(values.get(name)))))
+        known = Known(encodable("\n".join(text for name in self.sources for _, text in texts_in(values.get(name)))))
         faults = list(dict.fromkeys(self._faults(answer, known)))
         if not faults:
             return []
@@ -83,11 +79,12 @@ class Grounding(Guardrail):
         return [(self.of, Verdict(action=Action(self.action), reason="; ".join(faults[:_MOST_FAULTS]) + more))]
 
     def _faults(self, answer: str, known: "Known") -> Iterator[str]:
-        for sentence in cast("list[str]", _SENTENCE.findall(answer)):
+        yield from known.sentences.against(answer)
+        for sentence in cast("list[str]", SENTENCE.findall(answer)):
             words = cast("list[str]", _WORD.findall(sentence))
             yield from (f"the number {one} is not in the sources" for one in _numbers(sentence, words) - known.figures)
             yield from (f"the name {name} is not in the sources" for name in _names(words) if not known.has_name(name))
-            content = [plain for word in words for plain in _plain(word) if plain not in _COMMON and len(plain) > 2]
+            content = [plain for word in words for plain in plain_words(word) if plain not in COMMON and len(plain) > 2]
             if len(content) >= _FEWEST_WORDS:
                 share = sum(map(known.has_word, content)) / len(content)
                 if share < self.least_covered:
@@ -101,12 +98,17 @@ class Known:
     text: str
 
     @cached_property
+    def sentences(self) -> Sentences:
+        """What they say, sentence by sentence."""
+        return Sentences(self.text)
+
+    @cached_property
     def _words(self) -> list[str]:
-        return _plain(self.text)
+        return plain_words(self.text)
 
     @cached_property
     def _stems(self) -> set[str]:
-        return {_stem(word) for word in self._words}
+        return {stem(word) for word in self._words}
 
     @cached_property
     def _heads(self) -> set[str]:
@@ -116,7 +118,11 @@ class Known:
     def figures(self) -> set[str]:
         """The numbers, in digits or in words."""
         digits = {_figure(text) for text in cast("list[str]", _FIGURE.findall(self.text))}
-        return {*digits, *map(str, _said(self._words)), *_spoken(self._words)}
+        return {*digits, *_ends_of_spans(self.text), *map(str, _said(self._words)), *_spoken(self._words)}
+
+    @cached_property
+    def _capitals(self) -> set[str]:
+        return set(cast("list[str]", _CAPITALS.findall(self.text)))
 
     @cached_property
     def _initials(self) -> str:
@@ -124,22 +130,24 @@ class Known:
 
     def has_name(self, name: str) -> bool:
         """Say whether a name, a word that begins as it does, or what it is short for stands there."""
-        if sum(map(str.isupper, name)) >= 2 and name.rstrip("s").casefold() in self._initials:
+        short = name.rstrip("s")
+        if sum(map(str.isupper, name)) >= 2 and (short.casefold() in self._initials or short in self._capitals):
             return True
         return all(
-            _stem(part) in self._stems or (len(part) >= _SHARED and part[:_SHARED] in self._heads)
-            for part in _plain(name)
+            stem(part) in self._stems or (len(part) >= _SHARED and part[:_SHARED] in self._heads)
+            for part in plain_words(name)
             if len(part) > 1
         )
 
     def has_word(self, word: str) -> bool:
         """Say whether a word stands there in one of its forms."""
-        return _stem(word) in self._stems
+        return stem(word) in self._stems
 
 
 def _numbers(sentence: str, words: list[str]) -> set[str]:
     """Give the numbers of a sentence, said in digits or in words; one that is part of a name is none."""
-    digits = {_figure(text) for text in cast("list[str]", _STANDALONE.findall(sentence))}
+    digits = {_figure(text) for text in cast("list[str]", _STANDALONE.findall(_SPAN.sub(r"\1", sentence)))}
+    digits |= _ends_of_spans(sentence)
     return digits | {str(number) for number in _said([word.casefold() for word in words], whole=True) if number > 2}
 
 
@@ -165,10 +173,17 @@ def _said(words: list[str], *, whole: bool = False) -> Iterator[int]:
 
 
 def _spoken(words: list[str]) -> Iterator[str]:
-    """Give amounts as people say them: twelve fifty is 12.5."""
-    for first, second in pairwise(words):
+    """Give amounts as people say them: twelve fifty and twelve euros and fifty are 12.5."""
+    fours = zip(words, words[1:], words[2:], words[3:], strict=False)
+    apart = ((one, other) for one, _, link, other in fours if link == "and")
+    for first, second in chain(pairwise(words), apart):
         if first in _SAID and _SAID.get(second, 0) >= 10:
             yield f"{_SAID[first]}.{_SAID[second]:02}".rstrip("0").rstrip(".")
+
+
+def _ends_of_spans(text: str) -> set[str]:
+    """Give the years in which spans end: 2018-19 ends in 2019."""
+    return {first[:2] + last for first, last in cast("list[tuple[str, str]]", _SPAN.findall(text))}
 
 
 def _figure(text: str) -> str:
@@ -177,17 +192,3 @@ def _figure(text: str) -> str:
     if not point or "," in part or (len(part) == 3 and not whole.startswith("0")):
         return text.replace(",", "").replace(".", "")
     return f"{whole.replace(',', '').replace('.', '')}.{part.rstrip('0')}".rstrip(".")
-
-
-def _plain(text: str) -> list[str]:
-    folded = text.casefold()
-    if not folded.isascii():
-        folded = "".join(one for one in unicodedata.normalize("NFKD", folded) if not unicodedata.combining(one))
-    return "".join(one if one.isalnum() else " " for one in folded).split()
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "ed", "es", "ly", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 4:
-            return word[: -len(ending)]
-    return word

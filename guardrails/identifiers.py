@@ -56,6 +56,13 @@ def plain(text: str) -> str:
     return folded
 
 
+def domains_in(text: str) -> Iterator[str]:
+    """Give the domains of the e-mail addresses in a text."""
+    folded = fold(text).text
+    for start, end in _EMAIL.spans(folded):
+        yield folded[start:end].rpartition("@")[2].rstrip(".:!?")
+
+
 class Text:
     """A text in which identifiers are looked for, whole ones only."""
 

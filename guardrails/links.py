@@ -54,12 +54,12 @@ class Link:
 
 def links_in(text: str) -> list[Link]:
     """Give every link; one that stands escaped in the text has the span of the lines that it is on."""
-    found: dict[tuple[str, bool], Link] = {}
+    found: dict[tuple[str, bool], list[Link]] = {}
     for address, is_loaded, lines in (*_in_markdown(text), *_in_html(text), *_in_styles(text), *_bare(text)):
         if (address, is_loaded) not in found and (is_loaded or (address, True) not in found):
-            start, end = _place(text, address, lines)
-            found[address, is_loaded] = Link(address, is_loaded, start, end)
-    return list(found.values())
+            places = _places(text, address, lines)
+            found[address, is_loaded] = [Link(address, is_loaded, start, end) for start, end in places]
+    return [link for links in found.values() for link in links]
 
 
 Found = Iterator[tuple[str, bool, tuple[int, int] | None]]
@@ -74,6 +74,8 @@ def _markdown() -> MarkdownIt:
 
 
 def _in_markdown(text: str) -> Found:
+    if not any(mark in text for mark in ("](", "]:", "<")):  # what every link of markdown has one of
+        return
     for block in _markdown().parse(text):
         lines = (block.map[0], block.map[1]) if block.map else None
         for token in block.children or ():
@@ -118,12 +120,15 @@ def _bare(text: str) -> Found:
         yield cast("str", match.group()).rstrip(".,;:!?*_"), False, None
 
 
-def _place(text: str, address: str, lines: tuple[int, int] | None) -> tuple[int, int]:
+def _places(text: str, address: str, lines: tuple[int, int] | None) -> list[tuple[int, int]]:
+    """Give every place where an address stands, whatever it is there."""
+    places: list[tuple[int, int]] = []
     at = text.find(address)
-    if at >= 0:
-        return at, at + len(address)
-    if lines is None:
-        return 0, len(text)
+    while at >= 0:
+        places.append((at, at + len(address)))
+        at = text.find(address, at + len(address))
+    if places or lines is None:
+        return places or [(0, len(text))]
     rows = text.splitlines(keepends=True)
     start = sum(map(len, rows[: lines[0]]))
-    return start, start + sum(map(len, rows[lines[0] : lines[1]]))
+    return [(start, start + sum(map(len, rows[lines[0] : lines[1]])))]

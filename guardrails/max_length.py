@@ -6,6 +6,7 @@ import re2
 from pydantic import Field
 
 from engine import Action, GuardItem, Guardrail, Verdict
+from guardrails.patterns import encodable
 
 _ENDS = re2.compile(r"[.!?。！？][\"'”)\]]*\s")  # noqa: RUF001
 
@@ -30,5 +31,5 @@ class MaxLength(Guardrail):
     def _cut(self, text: str) -> str:
         """Cut at the last end of a sentence that leaves at least half, else where the limit is."""
         head = text[: self.characters]
-        ends: list[int] = [match.end() for match in _ENDS.finditer(head)]
+        ends: list[int] = [match.end() for match in _ENDS.finditer(encodable(head))]
         return head[: ends[-1]].rstrip() if ends and ends[-1] >= self.characters // 2 else head

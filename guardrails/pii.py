@@ -1,13 +1,15 @@
 """Pii: masks, cuts out or refuses personal data that can be told by its form."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from engine import Action, GuardItem, Guardrail, Span, Verdict
 from guardrails.normalise import fold
-from guardrails.personal_data import FINDERS, Found, Kind, without_overlaps
+from guardrails.personal_data import FINDERS, Kind, without_overlaps
+from guardrails.taking_out import to_the_end
 
 _NAMES = {
     "card": "card number",
@@ -16,6 +18,8 @@ _NAMES = {
     "ip": "IP address",
     "phone": "phone number",
 }
+
+_CHECKED = {"CARD", "IBAN"}  # those that have check digits
 
 
 class Pii(Guardrail):
@@ -36,24 +40,26 @@ class Pii(Guardrail):
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Say where personal data stands in a text."""
-        folded = fold(text, one_line=False)
-        allowed = tuple(_bare(fold(one).text) for one in self.allow)
-        found = [one for one in self._find(folded.text) if not _may_stay(folded.text[one.start : one.end], allowed)]
-        if not found:
+        spans = to_the_end(text, self._find, self.action)
+        if not spans:
             return Verdict(action=Action.ALLOW)
-        spans = (folded.span(one.start, one.end) for one in found)
         return Verdict(
             action=Action(self.action),
-            reason=_sentence(found),
-            score=1.0 if any(one.checked for one in found) else 0.9,
-            spans=tuple(
-                Span(start=start, end=end, label=one.kind.upper())
-                for one, (start, end) in zip(found, spans, strict=True)
-            ),
+            reason=_sentence(span.label.lower() for span in spans),
+            score=1.0 if any(span.label in _CHECKED for span in spans) else 0.9,
+            spans=tuple(spans),
         )
 
-    def _find(self, text: str) -> list[Found]:
-        return without_overlaps(one for kind in self.kinds for one in FINDERS[kind](text, self.regions))
+    def _find(self, text: str) -> list[Span]:
+        folded = fold(text, one_line=False)
+        found = without_overlaps(one for kind in self.kinds for one in FINDERS[kind](folded.text, self.regions))
+        allowed = tuple(_bare(fold(one).text) for one in self.allow)
+        spans = [
+            (folded.span(one.start, one.end), one.kind)
+            for one in found
+            if not _may_stay(folded.text[one.start : one.end], allowed)
+        ]
+        return [Span(start=start, end=end, label=kind.upper()) for (start, end), kind in spans]
 
 
 def _bare(text: str) -> str:
@@ -64,8 +70,8 @@ def _may_stay(text: str, allowed: tuple[str, ...]) -> bool:
     return any(_bare(text) == one or (one.startswith("@") and _bare(text).endswith(one)) for one in allowed)
 
 
-def _sentence(found: list[Found]) -> str:
-    counts = Counter(one.kind for one in found)
+def _sentence(found: Iterable[str]) -> str:
+    counts = Counter(found)
     kinds = [
         f"{count} {_NAMES[kind]}{'es' * (_NAMES[kind][-1] == 's') or 's' if count > 1 else ''}"
         for kind, count in counts.items()

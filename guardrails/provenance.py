@@ -5,11 +5,12 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from engine import Action, GuardItem, Guardrail, Source, Stage, Verdict
+from engine import Action, GuardItem, Guardrail, Source, Stage, TextOrigin, Verdict
 from engine.definition.by_path import Many
 from engine.definition.guardrail import AnyGuardrail, texts_in
-from guardrails.identifiers import Text, is_address, named_in, plain
+from guardrails.identifiers import Text, domains_in, is_address, named_in, plain
 from guardrails.injection import Injection
+from guardrails.mail_providers import ANYBODYS_DOMAINS
 
 _LONGEST_SHOWN = 80
 
@@ -33,6 +34,9 @@ class Provenance(Guardrail):
     """What may be reached without the user's saying so: an address, a domain as "@acme.com", a host as "acme.com"."""
     allow_from: Many[str] = ()
     """Fields of the state with such lists: the contacts, the known payees."""
+    own_domain: bool = False
+    """Whether colleagues may be reached: who has an e-mail address at the domain of one that the author's prompt gives.
+    Domains where anybody gets an address (gmail.com) are nobody's own; name yours with `allow` if yours is such."""
     reads_too: Many[str] = ()
     """Tools without a side effect that reach out all the same: fetching a page tells its host something."""
     flagged_by: Many[AnyGuardrail] = Field(default_factory=lambda: (Injection(),))
@@ -97,7 +101,16 @@ class Provenance(Guardrail):
     def _allowed(self, item: GuardItem) -> frozenset[str]:
         fields = [item.state.get(name) for name in self.allow_from]
         listed = [text for field in fields for _, text in texts_in(field)]
-        return frozenset(_rule(text) for text in (*self.allow, *listed))
+        own = _domains_of_author(item) if self.own_domain else ()
+        return frozenset(_rule(text) for text in (*self.allow, *listed, *own))
+
+
+def _domains_of_author(item: GuardItem) -> Iterator[str]:
+    """Give the domains of the e-mail addresses that the author of the workflow wrote down."""
+    for source in item.sources:
+        if source.origins == frozenset({TextOrigin.SYSTEM}):
+            for _, text in texts_in(source.value):
+                yield from (f"@{domain}" for domain in domains_in(text) if domain not in ANYBODYS_DOMAINS)
 
 
 def _rule(text: str) -> str:

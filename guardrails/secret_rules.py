@@ -23,7 +23,9 @@ SECRET_RULES = (
     SecretRule("GITHUB_TOKEN", ("ghp_", "gho_", "ghu_", "ghs_", "ghr_"), r"\b(gh[pousr]_[A-Za-z0-9]{36,251})\b"),
     SecretRule("GITHUB_TOKEN", ("github_pat_",), r"\b(github_pat_[A-Za-z0-9_]{60,100})\b"),
     SecretRule(
-        "GITLAB_TOKEN", ("gl",), r"\b(gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|imt|oas|ffct)-[A-Za-z0-9_.\-]{20,64})"
+        "GITLAB_TOKEN",
+        ("glpat-", "gldt-", "glrt-", "glptt-", "glft-", "glsoat-", "glcbt-", "glagent-", "glimt-", "gloas-", "glffct-"),
+        r"\b(gl(?:pat|dt|rt|ptt|ft|soat|cbt|agent|imt|oas|ffct)-[A-Za-z0-9_.\-]{20,64})",
     ),
     SecretRule("OPENAI_KEY", ("T3BlbkFJ",), r"\b(sk-[A-Za-z0-9_\-]{16,160}T3BlbkFJ[A-Za-z0-9_\-]{16,160})"),
     SecretRule(
@@ -60,7 +62,7 @@ SECRET_RULES = (
     SecretRule("RUBYGEMS_KEY", ("rubygems_",), r"\b(rubygems_[a-f0-9]{48})\b"),
     SecretRule("HUGGINGFACE_TOKEN", ("hf_", "api_org_"), r"\b(hf_[A-Za-z]{34}|api_org_[A-Za-z]{34})\b"),
     SecretRule("SHOPIFY_TOKEN", ("shp",), r"\b(shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32})\b"),
-    SecretRule("DIGITALOCEAN_TOKEN", ("do",), r"\b(do[opr]_v1_[a-f0-9]{64})\b"),
+    SecretRule("DIGITALOCEAN_TOKEN", ("_v1_",), r"\b(do[opr]_v1_[a-f0-9]{64})\b"),
     SecretRule("DATABRICKS_TOKEN", ("dapi",), r"\b(dapi[a-f0-9]{32}(?:-\d)?)\b"),
     SecretRule("DOPPLER_TOKEN", ("dp.",), r"\b(dp\.(?:pt|st|ct|sa|scim|audit)\.[A-Za-z0-9._\-]{40,60})"),
     SecretRule("VAULT_TOKEN", ("hvs.", "hvb.", "hvr."), r"\b(hv[sbr]\.[A-Za-z0-9_\-]{24,300})"),

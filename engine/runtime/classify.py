@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from engine.definition.redaction import IN_FORCE
 from engine.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -112,11 +113,12 @@ def _seconds_until(said: str | None) -> float | None:
 
 
 def scrub(text: str) -> str:
-    """Take the values of secrets in the environment out of a text."""
+    """Take the values of secrets in the environment out of a text, and what the app redacts."""
     for name, value in os.environ.items():
         if len(value) >= 8 and any(part in name.upper() for part in _SECRET_NAMES):
             text = text.replace(value, "***")
-    return text
+    redaction = IN_FORCE.get()
+    return text if redaction is None else redaction.text(text)
 
 
 def _status_of(error: Exception) -> int | None:

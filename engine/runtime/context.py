@@ -1,6 +1,7 @@
 """The one way out of a node: every request becomes a call that goes through the call stack."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from random import Random
 from typing import Any
@@ -42,7 +43,12 @@ from engine.usage import Price, Usage
 
 
 async def _send(call: Call) -> Answer:
-    return await call.target.send(call)
+    """Send a request; what the app redacts goes out of the answer before anybody sees it."""
+    answer = await call.target.send(call)
+    response = call.run.redacted(answer.response)
+    if response is answer.response:
+        return answer
+    return replace(answer, value=call.target.restore(call, response).value, response=response)
 
 
 _make: CallNext = compose(CALL_STACK, _send)
@@ -139,6 +145,7 @@ class Context:
             request["left_out"] = dict(left_out)
         step = self._step
         held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
+        held_back = held_back or step.run.redaction is not None
         targets = step.run.targets_of(role_for(step, role))
         if skip_first and not (targets := targets[1:]):
             raise ContextTooLong(f"the request is too long for the model of {role!r}, and no other stands behind it")

@@ -164,7 +164,7 @@ def _prepared(
 async def _entered(run: Run, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """Check the input of a run, and give what guardrails leave of it."""
     state = initial_state(run.workflow.state, given)
-    entered: Mapping[str, Any] = {name: state[name] for name in given}
+    entered: Mapping[str, Any] = run.redacted({name: state[name] for name in given})
     if run.workflow.guard_input:
         entered = await guarded(run, run.workflow.guard_input, entered, Stage.RUN_INPUT)
     return entered

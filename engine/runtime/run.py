@@ -9,6 +9,7 @@ from typing import Any, ParamSpec, Protocol
 from engine.definition.conversation import Turn
 from engine.definition.node import Node
 from engine.definition.policies import Budget, Similar
+from engine.definition.redaction import Redaction
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
@@ -84,6 +85,7 @@ class Run:
         tape: what a replay is answered from; None where it is none.
         embed: gives the vector of a text, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
+        redaction: what takes out of its texts what must be neither kept nor told.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
@@ -116,6 +118,7 @@ class Run:
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
     control_flow: tuple[type[BaseException], ...] = ()
+    redaction: Redaction | None = None
     listener: Listener | None = None
     bundle_hash: str = ""
     cost_nano_usd: int = 0
@@ -150,6 +153,10 @@ class Run:
         """Tell the listener what something looks like as an event; where nobody listens none is made."""
         if self.listener is not None:
             self.listener(view(*facts, **more))
+
+    def redacted(self, value: Any) -> Any:
+        """Give JSON without what the app redacts."""
+        return value if self.redaction is None else self.redaction.value(value)
 
     def keep(self, value: Any) -> str:
         """Queue a JSON value for the ledger and give what stands for it in a column."""

@@ -12,6 +12,7 @@ from langgraph.errors import GraphBubbleUp
 
 from engine.definition.guardrail import Stage
 from engine.definition.policies import Budget
+from engine.definition.redaction import IN_FORCE, Redaction
 from engine.definition.spend_limit import SpendLimit
 from engine.definition.state import default_state, initial_state
 from engine.definition.workflow import Workflow
@@ -65,6 +66,7 @@ class Runner:
     admission: Admission
     cache: StepCache = field(default_factory=StepCache)
     spend_limits: Sequence[SpendLimit] = ()
+    redaction: Redaction | None = None
     retries: Earned = field(default_factory=lambda: Earned(20.0))
     hedges: Earned = field(default_factory=lambda: Earned(1.0))
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
@@ -184,6 +186,7 @@ class Runner:
         tape: Tape | None = None,
     ) -> Run:
         """Make ready what a run needs, without writing anything."""
+        outbox.redaction = self.redaction
         record.bundle_payload = outbox.keep(dict(bundle))
         granted = None if record.budget_payload is None else Budget.model_validate_json(record.budget_payload)
         chosen = budget or granted or workflow.budget
@@ -218,6 +221,7 @@ class Runner:
             walk=self._walk,
             pause=Pause,
             control_flow=(GraphBubbleUp,),
+            redaction=self.redaction,
             listener=listener,
             bundle_hash=record.bundle_payload,
             last_seq=before(record.fence),
@@ -258,6 +262,7 @@ class Runner:
 
     async def _in_time(self, run: Run, work: Work) -> Mapping[str, Any]:
         """Do the work within what is left of the budget's seconds."""
+        IN_FORCE.set(run.redaction)  # in the task of this run alone
         seconds = run.seconds
         left = None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0)
         run.ends_ns = None if left is None else self.clock.monotonic_ns() + int(left * 1e9)
@@ -274,7 +279,7 @@ class Runner:
         self, run: Run, given: Mapping[str, Any], state: dict[str, Any], cancel: Cancellation
     ) -> Mapping[str, Any]:
         """Guard the input, write down that the run begins, and run the graph; what is not accepted is not lost."""
-        entered = {name: state[name] for name in given}
+        entered = run.redacted({name: state[name] for name in given})
         if run.workflow.guard_input:
             entered = dict(await guarded(run, run.workflow.guard_input, entered, Stage.RUN_INPUT))
         run.record.input_payload = run.keep(entered)
@@ -360,7 +365,7 @@ class Runner:
         record.cost_nano_usd = run.cost_nano_usd if run.cost_known else None
         if error is not None:
             record.status = status_of(error)
-            record.error_type, record.error_message = type(error).__name__, str(error)
+            record.error_type, record.error_message = type(error).__name__, run.redacted(str(error))
             record.error_node = run.failed_node
         elif record.status is RunStatus.CANCELLED:
             record.error_type, record.error_message = "Cancelled", "the run was cancelled"

@@ -21,6 +21,7 @@ from engine.definition.tool import signature_of
 from engine.errors import BudgetExceeded, EngineError, NodeFailed, RunError
 from engine.payloads import digest
 from engine.records import CacheEntryRecord
+from engine.runtime.classify import scrub
 from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Run, Step, StepNext
 from engine.runtime.tape import Tape
@@ -172,7 +173,7 @@ async def _or_stale(step: Step, call_next: StepNext, key: str, policy: Cache) ->
         if entry is None:
             raise
         note(step, "stale")
-        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+        step.record.error_type, step.record.error_message = type(error).__name__, scrub(str(error))
         return _used(step, await _kept(run, entry))
 
 

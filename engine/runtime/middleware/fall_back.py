@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.errors import BudgetExceeded, ContextTooLong, RunError
 from engine.runtime.answer import Answer
+from engine.runtime.classify import scrub
 from engine.runtime.middleware.degrade import note
 from engine.runtime.run import Call, CallNext, Step, StepNext
 
@@ -39,14 +40,14 @@ async def fall_back_to_canned(step: Step, call_next: StepNext) -> Mapping[str, A
         if step.node.canned is None or not (error.recoverable or isinstance(error, BudgetExceeded)):
             raise
         note(step, "canned")
-        step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+        step.record.error_type, step.record.error_message = type(error).__name__, scrub(str(error))
         return dict(step.node.canned)
 
 
 def _leave_to(target: str, step: Step, error: RunError) -> Mapping[str, Any]:
     """Let a node take over from a step; the step is recorded as failed, and writes nothing."""
     step.goto, step.record.fallback_to = (target,), target
-    step.record.error_type, step.record.error_message = type(error).__name__, str(error)
+    step.record.error_type, step.record.error_message = type(error).__name__, scrub(str(error))
     return {}
 
 

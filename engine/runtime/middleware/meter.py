@@ -7,6 +7,7 @@ from engine.errors import BudgetExceeded, CallError
 from engine.eval_records import JUDGE
 from engine.records import CallRecord
 from engine.runtime.answer import Answer
+from engine.runtime.classify import scrub
 from engine.runtime.history import MODEL_CALL
 from engine.runtime.run import Call, CallNext
 from engine.runtime.views import call_finished, call_started
@@ -34,7 +35,7 @@ async def meter(call: Call, call_next: CallNext) -> Answer:
         row.status = "ok"
         _succeed(call, row, answer)
     except CallError as error:
-        row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
+        row.status, row.error_type, row.error_message = "failed", type(error).__name__, scrub(str(error))
         row.retry_after_s = error.retry_after
         _charge(call, row, usage=None, billed=error.billed)
         raise

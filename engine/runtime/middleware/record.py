@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.errors import EngineError
+from engine.runtime.classify import scrub
 from engine.runtime.run import Step, StepNext
 from engine.runtime.views import step_finished, step_started
 from engine.usage import Amount
@@ -33,7 +34,9 @@ async def record(step: Step, call_next: StepNext) -> Mapping[str, Any]:
         row.status = "cancelled"
         raise
     except EngineError as error:
-        row.status, row.error_type, row.error_message = "failed", type(error).__name__, str(error)
+        said = scrub(str(error))
+        error.args = (said,)  # LangGraph keeps the error itself with the checkpoint
+        row.status, row.error_type, row.error_message = "failed", type(error).__name__, said
         if run.failure is not error:  # what failed further inside says so itself
             run.failure, run.failed_node = error, step.name
         raise

@@ -11,9 +11,9 @@ SOURCE = (
 )
 
 
-async def faults(answer, **fields):
+async def faults(answer, source=SOURCE, **fields):
     item = GuardItem(
-        stage=Stage.MODEL_OUTPUT, value={"answer": answer}, state={"passages": [{"id": "1", "text": SOURCE}]}
+        stage=Stage.MODEL_OUTPUT, value={"answer": answer}, state={"passages": [{"id": "1", "text": source}]}
     )
     return [verdict.reason for _, verdict in await Grounding(**fields).check(item)]
 
@@ -42,6 +42,45 @@ async def test_what_the_sources_say_in_another_form_is_grounded(answer):
 )
 async def test_a_number_or_name_that_is_nowhere_is_named(answer, fault):
     assert await faults(answer) == [fault]
+
+
+REPORT = (
+    "The board approved the merger on Monday. Profits increased in the northern region, and the DnCNN model is "
+    "reliable. Ann did not sign the lease in 2018-19. The price is twelve euros and fifty cents."
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        ("The board did not approve the merger.", "“The board did not approve the merger” denies something"),
+        ("The board rejected the merger on Monday.", "says 'rejected' where the sources say 'approved'"),
+        ("Profits decreased in the northern region.", "says 'decreased' where the sources say 'increased'"),
+        ("The model is now unreliable, a CNN model.", "says 'unreliable' where the sources say 'reliable'"),
+    ],
+)
+async def test_a_clause_that_turns_its_source_round_is_found(answer, fault):
+    (reason,) = await faults(answer, REPORT)
+    assert fault in reason
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The merger was approved by the board on Monday.",
+        "Ann did not sign the lease.",
+        "It costs 12.50.",
+        "The lease was of 2019, and the CNN was reliable.",
+        "Penguins do not dance on the moon.",
+    ],
+)
+async def test_what_agrees_with_its_source_or_is_about_something_else_turns_nothing_round(answer):
+    assert await faults(answer, REPORT) == []
+
+
+@pytest.mark.parametrize(("answer", "is_known"), [("It made $29.9m.", True), ("It made $28.9m.", False)])
+async def test_the_letter_behind_an_amount_is_no_part_of_the_number(answer, is_known):
+    assert (await faults(answer, "A profit of 29.9 million.") == []) is is_known
 
 
 async def test_where_it_is_asked_most_words_of_a_sentence_are_the_sources():
