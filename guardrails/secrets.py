@@ -11,6 +11,7 @@ import re2
 
 from engine import Action, GuardItem, Guardrail, Span, Verdict
 from engine.definition.by_path import Many
+from guardrails.normalise import words_before
 from guardrails.patterns import encodable
 from guardrails.secret_rules import NAMED, PLACEHOLDERS, SECRET_RULES
 
@@ -19,6 +20,8 @@ _NAMED, _PLACEHOLDER = re2.compile(NAMED), re2.compile(PLACEHOLDERS)
 _NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "credential")
 _CHECKED = {"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_"}
 _LENGTH_WITH_CHECK = 40
+_LONGEST_NAME = 48  # characters between the name of a secret and its value, and what may touch it behind
+_OPEN_KEY = re2.compile(r"-----BEGIN[A-Za-z0-9+/=\s\\:,.\-]*\z")
 
 
 class Secrets(Guardrail):
@@ -35,6 +38,13 @@ class Secrets(Guardrail):
     """How mixed a value behind the name of a secret is at the least, in bits a character."""
     allow: Many[str] = ()
     """Values that may stay, as those that a documentation shows."""
+
+    def settled(self, text: str) -> int:
+        """Hold back the last words, and a private key until it ends, unless a secret would turn the whole text down."""
+        is_open = _OPEN_KEY.search(encodable(text))
+        return (
+            0 if self.action == "block" else words_before(text[: is_open.start()] if is_open else text, _LONGEST_NAME)
+        )
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Look for secrets in one text."""

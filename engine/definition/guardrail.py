@@ -58,6 +58,10 @@ class Span(BaseModel):
     label: str
     """What it is, in capitals: EMAIL."""
 
+    def moved(self, by: int) -> "Span":
+        """Give the same stretch so many characters further on."""
+        return self.model_copy(update={"start": self.start + by, "end": self.end + by})
+
 
 class Verdict(BaseModel):
     """What a guardrail says about one text or value."""
@@ -78,11 +82,21 @@ class Verdict(BaseModel):
         """Whether the text goes on as it is."""
         return self.action in {Action.ALLOW, Action.FLAG}
 
+    @property
+    def replaces_spans(self) -> bool:
+        """Whether at most its spans are replaced, and the text around them stays."""
+        return self.allows or self.action in _ON_SPANS
+
+    @property
+    def leaves_text(self) -> bool:
+        """Whether a text goes on, though perhaps another one."""
+        return self.replaces_spans or self.action is Action.FIX
+
     def applied_to(self, text: str) -> str:
         """Give the text with this verdict carried out."""
         if self.action is Action.FIX:
             return str(self.value)
-        if self.action not in {Action.MASK, Action.REDACT}:
+        if self.action not in _ON_SPANS:
             return text
         for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
             put = f"[{span.label}]" if self.action is Action.MASK else ""
@@ -91,6 +105,7 @@ class Verdict(BaseModel):
 
 
 ALLOW = Verdict(action=Action.ALLOW)
+_ON_SPANS = {Action.MASK, Action.REDACT}
 
 
 class GuardItem(BaseModel):
@@ -150,6 +165,15 @@ class Guardrail(Component):
     def reads(self) -> tuple[str, ...]:
         """The fields of the state that the guardrail names itself."""
         return ()
+
+    def settled(self, text: str) -> int:
+        """Say how much of a text that is still being written has its verdict, in characters from its beginning.
+
+        What stands there is judged the same whatever follows. A text of which nothing is settled is held back until it
+        is whole, as it must be where a guardrail could turn the whole down.
+        """
+        del text
+        return 0
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Say what is to be done about one text; the item tells where it stands."""

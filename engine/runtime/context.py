@@ -138,7 +138,6 @@ class Context:
         if left_out:
             request["left_out"] = dict(left_out)
         step = self._step
-        held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
         targets = step.run.targets_of(role_for(step, role))
         if skip_first and not (targets := targets[1:]):
             raise ContextTooLong(f"the request is too long for the model of {role!r}, and no other stands behind it")
@@ -152,7 +151,7 @@ class Context:
                 messages=messages,
                 output=output,
                 tools=request.get("tools", ()),
-                stream=stream and not held_back,  # nobody hears a text before its guardrails have
+                stream=stream,
                 max_input_tokens=max_input_tokens,
             ),
             asked_tokens=at_most(step, "max_tokens", max_tokens),

@@ -61,6 +61,4 @@ def _late(workflow: Workflow) -> BudgetExceeded:
 
 
 def _scope(parent: Step, workflow: Workflow, account: Account) -> Scope:
-    own = parent.scope.workflow.guard_output or workflow.guard_output
-    holds_back = parent.scope.holds_back or bool(own or parent.node.guard_output)
-    return Scope(run=parent.run, workflow=workflow, account=account, parent=parent, holds_back=holds_back)
+    return Scope(run=parent.run, workflow=workflow, account=account, parent=parent)

@@ -180,7 +180,6 @@ class Scope:
     Attributes:
         account: what they may spend; one of a sub-workflow draws from the one above.
         parent: the step inside which they run; None for the run's own.
-        holds_back: whether guardrails further out have still to see what is written here.
         waits: its nodes that wait for a person, in themselves or in a step inside them, and the ids of the questions.
         ends: which ways of the graph ended early.
         kept: the accounts of nodes for which something is kept.
@@ -190,7 +189,6 @@ class Scope:
     workflow: Workflow
     account: Account
     parent: "Step | None" = None
-    holds_back: bool = False
     waits: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     ends: EarlyEnds = field(default_factory=EarlyEnds)
     kept: Mapping[str, KeptAccount] = field(default_factory=dict[str, KeptAccount])

@@ -26,7 +26,14 @@ async def guard_output(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     update = await call_next(step)
     if not step.node.guard_output:
         return update
-    return await guarded(step.run, step.node.guard_output, update, step.node.output_stage, step=step)
+    try:
+        passed = await guarded(step.run, step.node.guard_output, update, step.node.output_stage, step=step)
+    except GuardrailBlocked:
+        step.unsay()
+        raise
+    if passed != update and getattr(step.node, "unsafe_stream_first", False):
+        step.unsay()
+    return passed
 
 
 async def guarded(
