@@ -50,7 +50,7 @@ class Injection(Guardrail):
     has to be bounded by what its tools allow, and by Provenance.
     """
 
-    action: Literal["block", "flag", "drop", "reask"] | None = None
+    action: Literal["block", "flag", "strip", "drop", "reask"] | None = None
     """What is done about it; left out, a text that comes in or goes to a tool is blocked, any other dropped, and a
     plain order in what was only read is flagged."""
     threshold: float = 0.7

@@ -38,6 +38,8 @@ class Action(StrEnum):
     """The spans are replaced by what they are: [EMAIL]."""
     FIX = "fix"
     """The whole text or value is replaced by a better one."""
+    STRIP = "strip"
+    """The paragraphs that hold the spans are left out; where nothing else stands there, as drop."""
     DROP = "drop"
     """The passage or list item that holds it is left out."""
     REASK = "reask"
@@ -96,6 +98,8 @@ class Verdict(BaseModel):
         """Give the text with this verdict carried out."""
         if self.action is Action.FIX:
             return str(self.value)
+        if self.action is Action.STRIP:
+            return _without_paragraphs(text, self.spans)
         if self.action not in _ON_SPANS:
             return text
         for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
@@ -106,6 +110,17 @@ class Verdict(BaseModel):
 
 ALLOW = Verdict(action=Action.ALLOW)
 _ON_SPANS = {Action.MASK, Action.REDACT}
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+
+
+def _without_paragraphs(text: str, spans: tuple[Span, ...]) -> str:
+    """Leave out what stands from the first span to the last, with the rest of their paragraphs."""
+    if not spans:
+        return ""  # it was found in a form in which no place of the text can be named
+    first, last = min(span.start for span in spans), max(span.end for span in spans)
+    start = max((gap.end() for gap in _BLANK_LINE.finditer(text, 0, first)), default=0)
+    after = _BLANK_LINE.search(text, last)
+    return text[:start] + text[after.end() :] if after else text[:start].rstrip()
 
 
 class GuardItem(BaseModel):
@@ -229,6 +244,14 @@ def carry_out(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> An
         kept = (carry_out(inner, verdicts, at) for at, inner in _inside(value, path))
         return dict(zip(keys, kept, strict=True))
     return value
+
+
+def emptied(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> dict[str, Verdict]:
+    """Give the verdicts with each that would leave nothing of a text as one that drops it."""
+    stripped = {at for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
+    texts = {at: text for at, text in texts_in(value, path) if at in stripped} if stripped else {}
+    empty = [at for at, text in texts.items() if not verdicts[at].applied_to(text).strip()]
+    return {**verdicts, **{at: verdicts[at].model_copy(update={"action": Action.DROP}) for at in empty}}
 
 
 def _drops(verdicts: Mapping[str, Verdict], path: str) -> bool:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict
+from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied
 from engine.errors import ConfigurationError, DefinitionError, GuardrailFailed
 from engine.records import VerdictRecord
 from engine.runtime.run import Run, Step
@@ -31,6 +31,8 @@ async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | 
         verdicts = [(item.path, _instead(guardrail, item, broken))]
     if guardrail.shadow:
         verdicts = [(path, _watched(verdict)) for path, verdict in verdicts]
+    if any(verdict.action is Action.STRIP for _, verdict in verdicts):
+        verdicts = list(emptied(item.value, dict(verdicts), item.path).items())
     _write(run, guardrail, item, verdicts, step)
     if broken is not None and not all(verdict.allows for _, verdict in verdicts):
         raise GuardrailFailed(f"the guardrail {guardrail.name!r} was not asked: {broken}")

@@ -57,11 +57,17 @@ async def guarded(
         AnswerRejected: one wants the model to be asked again.
     """
     for guardrail in guardrails:
-        item = _item(run, value, stage, step, about)
-        verdicts = dict(await examine(run, guardrail, item, step))
-        await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
-        if any(not verdict.allows for verdict in verdicts.values()):
-            value = carry_out(value, verdicts)
+        for turn in range(_MOST_LOOKS):
+            item = _item(run, value, stage, step, about)
+            verdicts = dict(await examine(run, guardrail, item, step))
+            await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
+            strips = {at: verdict for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
+            if strips and turn == _MOST_LOOKS - 1:  # there is no end of it
+                verdicts |= {at: one.model_copy(update={"action": Action.DROP}) for at, one in strips.items()}
+            if any(not verdict.allows for verdict in verdicts.values()):
+                value = carry_out(value, verdicts)
+            if not strips:
+                break  # else it looks again, at what is left
     return value
 
 
@@ -100,3 +106,4 @@ async def _heed(
 
 
 _SEVERITY = list(Action)
+_MOST_LOOKS = 5
