@@ -29,6 +29,7 @@ from engine.runtime.rate_limit import RateLimit
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams
 from engine.runtime.targets.model import ModelTarget
+from engine.runtime.vault import ENVIRONMENT, TokenKey
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
@@ -52,6 +53,8 @@ class Deployment:
         dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         evaluation: an Evaluation: what redacts cases and tapes, and what scores which workflow.
+        token_key: what guardrails that hash or tokenise make their tokens with; FLOWLEDGER_TOKEN_KEY wins. It is
+            written nowhere.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -70,6 +73,7 @@ class Deployment:
         dispatcher: Dispatcher | str | None = None,
         limits: Mapping[str, RateLimit] | None = None,
         evaluation: Any = None,
+        token_key: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -85,6 +89,7 @@ class Deployment:
         self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
         self.limits = dict(limits or {})
         self.evaluation = evaluation
+        self._token_key = os.environ.get(ENVIRONMENT) or token_key
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
@@ -112,6 +117,15 @@ class Deployment:
             self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
+
+    @property
+    def token_key(self) -> TokenKey | None:
+        """The key for tokens.
+
+        Raises:
+            ConfigurationError: what was given is none.
+        """
+        return TokenKey(self._token_key) if self._token_key else None
 
     def workflow(self, name: str) -> Workflow:
         """Give the workflow of a name.
@@ -205,6 +219,7 @@ class Deployment:
                 breakers=Breakers(self.clock, self.ledger),
                 spend_limits=self.spend_limits,
                 admission=Admission(self.clock, self.ledger, self.limits),
+                token_key=self.token_key,
             )
         return self._runner
 

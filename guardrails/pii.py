@@ -26,8 +26,9 @@ class Pii(Guardrail):
     that takes a model, which this guardrail does not have.
     """
 
-    action: Literal["mask", "redact", "block", "flag"] = "mask"
-    """What is done: [EMAIL] in its place, nothing in its place, the run ends, or it is only written down."""
+    action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
+    """What is done: [EMAIL] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is
+    only written down."""
     kinds: tuple[Kind, ...] = Field(default=("card", "iban", "email", "ip", "phone"), min_length=1)
     """What is looked for."""
     regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "IN")

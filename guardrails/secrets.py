@@ -32,8 +32,9 @@ class Secrets(Guardrail):
     a key of a form nobody listed that nothing names, and one that is split or encoded.
     """
 
-    action: Literal["mask", "redact", "block", "flag"] = "mask"
-    """What is done: [AWS_KEY] in its place, nothing in its place, the run ends, or it is only written down."""
+    action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
+    """What is done: [AWS_KEY] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is
+    only written down."""
     entropy: float = 3.2
     """How mixed a value behind the name of a secret is at the least, in bits a character."""
     allow: Many[str] = ()

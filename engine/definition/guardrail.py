@@ -36,6 +36,10 @@ class Action(StrEnum):
     """The spans are cut out."""
     MASK = "mask"
     """The spans are replaced by what they are: [EMAIL]."""
+    HASH = "hash"
+    """The spans are replaced by what they are and a mark that is the same for the same text: [EMAIL:k3j9x2qw]."""
+    TOKENISE = "tokenise"
+    """The spans are replaced by tokens, <EMAIL_K3J9X2QW>, that are put back in what the user gets."""
     FIX = "fix"
     """The whole text or value is replaced by a better one."""
     STRIP = "strip"
@@ -59,6 +63,12 @@ class Span(BaseModel):
     end: int
     label: str
     """What it is, in capitals: EMAIL."""
+    action: Action | None = None
+    """What is done about this stretch, if not what the verdict says; one that only touches the stretch."""
+    put: str | None = None
+    """What stands in its place, where that is made with the app's key."""
+    sealed: str | None = None
+    """The stretch itself, encrypted with the app's key, where it can be put back."""
 
     def moved(self, by: int) -> "Span":
         """Give the same stretch so many characters further on."""
@@ -103,13 +113,15 @@ class Verdict(BaseModel):
         if self.action not in _ON_SPANS:
             return text
         for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
-            put = f"[{span.label}]" if self.action is Action.MASK else ""
-            text = text[: span.start] + put + text[span.end :]
+            action = span.action or self.action
+            if action in _ON_SPANS:
+                put = "" if action is Action.REDACT else span.put or f"[{span.label}]"
+                text = text[: span.start] + put + text[span.end :]
         return text
 
 
 ALLOW = Verdict(action=Action.ALLOW)
-_ON_SPANS = {Action.MASK, Action.REDACT}
+_ON_SPANS = {Action.REDACT, Action.MASK, Action.HASH, Action.TOKENISE}
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 

@@ -190,6 +190,7 @@ class Context:
         guard_arguments: Sequence[Guardrail] = (),
         guard_answer: Sequence[Guardrail] = (),
         sources: Sequence[Source] | None = None,
+        restores: bool = False,
     ) -> Any:
         """Call a typed function or LangChain tool."""
         codes = [by_path(one) if isinstance(one, str) else one for one in (tool, backup) if one is not None]
@@ -214,6 +215,7 @@ class Context:
                 "probe": by_path(probe) if isinstance(probe, str) else probe,
                 "approval": approval,
                 "wait_seconds": wait_seconds,
+                "restores": restores,
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied
+from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied, texts_in
 from engine.errors import ConfigurationError, DefinitionError, GuardrailFailed
 from engine.records import VerdictRecord
 from engine.runtime.run import Run, Step
@@ -33,10 +33,19 @@ async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | 
         verdicts = [(path, _watched(verdict)) for path, verdict in verdicts]
     if any(verdict.action is Action.STRIP for _, verdict in verdicts):
         verdicts = list(emptied(item.value, dict(verdicts), item.path).items())
+    verdicts = with_tokens(run, guardrail, item, verdicts)
     _write(run, guardrail, item, verdicts, step)
     if broken is not None and not all(verdict.allows for _, verdict in verdicts):
         raise GuardrailFailed(f"the guardrail {guardrail.name!r} was not asked: {broken}")
     return verdicts
+
+
+def with_tokens(run: Run, guardrail: Guardrail, item: GuardItem, verdicts: Verdicts) -> Verdicts:
+    """Give verdicts with what stands in place of the spans that they hash or tokenise."""
+    if not any(verdict.spans for _, verdict in verdicts):
+        return verdicts
+    texts = dict(texts_in(item.value, item.path))
+    return [(path, run.vault.put_in(guardrail.name, verdict, texts.get(path, ""))) for path, verdict in verdicts]
 
 
 def _instead(guardrail: Guardrail, item: GuardItem, why: str) -> Verdict:
@@ -67,7 +76,7 @@ def _write(run: Run, guardrail: Guardrail, item: GuardItem, verdicts: Verdicts, 
             reason=verdict.reason,
             path=path,
             score=verdict.score,
-            spans=[span.model_dump() for span in verdict.spans],
+            spans=[span.model_dump(exclude_none=True) for span in verdict.spans],
             created_at=now,
         )
         for path, verdict in verdicts

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict
-from engine.runtime.run import Step
+from engine.runtime.run import Run, Step
 from engine.runtime.sources import sources_at
 
 _STEP = 32  # characters that come before the guardrails look again
@@ -20,6 +20,7 @@ class Withheld(Exception):
 class Guard:
     """A guardrail that has to see a text before it is heard, and where it stands in the run."""
 
+    run: Run
     guardrail: Guardrail
     item: GuardItem
 
@@ -36,6 +37,8 @@ class Guard:
         except Exception as error:
             raise Withheld from error
         verdict = verdicts.pop(self.item.path, None)
+        if verdict is not None:
+            verdict = self.run.vault.put_in(self.guardrail.name, verdict, text)
         if any(not other.allows for other in verdicts.values()):
             raise Withheld
         return verdict
@@ -55,7 +58,7 @@ def _guards_of(step: Step) -> Iterator[Guard]:
 
     def guard(guardrail: Guardrail, stage: Stage) -> Guard:
         item = GuardItem(stage=stage, value="", path=name, node=step.name, state=step.state, sources=sources_at(step))
-        return Guard(guardrail, item)
+        return Guard(step.run, guardrail, item)
 
     yield from (guard(one, step.node.output_stage) for one in step.node.guard_output)
     around: Step | None = step
@@ -133,6 +136,7 @@ class HeldText:
     _passes: list[_Pass] = field(default_factory=list[_Pass])
     _written: list[str] = field(default_factory=list[str])
     _waiting: str = ""
+    _unsaid: str = ""
     _heard: str = ""
 
     def __post_init__(self) -> None:
@@ -162,13 +166,14 @@ class HeldText:
         except Withheld:
             self.guards = None
             return
-        self._say(passed)
+        await self._say(passed)
 
     async def end(self) -> None:
         """Let the rest be heard, or nothing, as the guardrails say of the whole."""
         if self.guards is None:
             self._take_back()
         if not self.guards:
+            await self._say("", is_all=True)
             return
         whole = "".join(self._written)
         try:
@@ -182,14 +187,19 @@ class HeldText:
             return
         if not whole.startswith(self._heard):  # one had not kept what it promised by `settled`
             self._take_back()
-        self._say(whole[len(self._heard) :])
+        await self._say(whole[len(self._heard) :], is_all=True)
 
-    def _say(self, text: str) -> None:
-        if text:
-            self._heard += text
-            self.step.say(self.call_id, text)
+    async def _say(self, text: str, *, is_all: bool = False) -> None:
+        """Let a text be heard, with its tokens put back; one that has only begun waits for its end."""
+        self._heard += text
+        self._unsaid += text
+        vault = self.step.run.vault
+        whole = len(self._unsaid) if is_all else vault.whole_up_to(self._unsaid)
+        said, self._unsaid = self._unsaid[:whole], self._unsaid[whole:]
+        if said:
+            self.step.say(self.call_id, await vault.restored(said))
 
     def _take_back(self) -> None:
         if self._heard:
             self.step.unsay(self.call_id)
-        self._heard = ""
+        self._heard = self._unsaid = ""

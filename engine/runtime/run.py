@@ -23,6 +23,7 @@ from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.runtime.leaving import Leaving
 from engine.runtime.tape import StepKey, Tape
+from engine.runtime.vault import Vault
 from engine.usage import Account, Amount, KeptAccount, Usage
 
 Facts = ParamSpec("Facts")
@@ -85,6 +86,7 @@ class Run:
         embed: gives the vector of a text, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
+        vault: its tokens, and what they stand for.
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
         waits_for: the ids of those that it waits for now.
@@ -115,6 +117,7 @@ class Run:
     embed: "Callable[[Step, Similar, str], Awaitable[str]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
+    vault: Vault
     control_flow: tuple[type[BaseException], ...] = ()
     listener: Listener | None = None
     bundle_hash: str = ""

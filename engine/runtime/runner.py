@@ -43,6 +43,7 @@ from engine.runtime.spending import Spending
 from engine.runtime.tape import Tape
 from engine.runtime.tokens import COUNTS
 from engine.runtime.unheard import callbacks
+from engine.runtime.vault import TokenKey, Vault
 from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account
 
@@ -65,6 +66,7 @@ class Runner:
     admission: Admission
     cache: StepCache = field(default_factory=StepCache)
     spend_limits: Sequence[SpendLimit] = ()
+    token_key: TokenKey | None = None
     retries: Earned = field(default_factory=lambda: Earned(20.0))
     hedges: Earned = field(default_factory=lambda: Earned(1.0))
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
@@ -217,6 +219,7 @@ class Runner:
             embed=embed,
             walk=self._walk,
             pause=Pause,
+            vault=Vault.of(record, self.ledger, self.token_key),
             control_flow=(GraphBubbleUp,),
             listener=listener,
             bundle_hash=record.bundle_payload,
@@ -378,7 +381,7 @@ class Runner:
         await self.ledger.finish(record, run.outbox, again_at=next_look(run))
         with suppress(StoreError):  # then it is settled when somebody needs what it holds
             await run.spending.settle()
-        result = RunResult.of(record, dict(output))
+        result = RunResult.of(record, await run.vault.restored(dict(output)))
         run.tell(run_finished, record, run.next_seq(), result)
         return result
 
