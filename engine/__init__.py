@@ -4,6 +4,7 @@ from engine.app import App
 from engine.definition.context_policy import History, Passages, ToolResults
 from engine.definition.conversation import Conversation, Turn
 from engine.definition.edges import END, START, Branch, Chain, Parallel
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
 from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
@@ -106,6 +107,7 @@ __all__ = [
     "ForEach",
     "Generate",
     "GuardItem",
+    "GuardRule",
     "Guardrail",
     "GuardrailBlocked",
     "Hedge",

@@ -95,9 +95,14 @@ class Verdict(BaseModel):
         return self.action in {Action.ALLOW, Action.FLAG}
 
     @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to say: the text goes on and nobody needs to know."""
+        return self.action is Action.ALLOW
+
+    @property
     def replaces_spans(self) -> bool:
         """Whether at most its spans are replaced, and the text around them stays."""
-        return self.allows or self.action in _ON_SPANS
+        return self.allows or self.action in ON_SPANS
 
     @property
     def leaves_text(self) -> bool:
@@ -110,18 +115,18 @@ class Verdict(BaseModel):
             return str(self.value)
         if self.action is Action.STRIP:
             return _without_paragraphs(text, self.spans)
-        if self.action not in _ON_SPANS:
+        if self.action not in ON_SPANS:
             return text
         for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
             action = span.action or self.action
-            if action in _ON_SPANS:
+            if action in ON_SPANS:
                 put = "" if action is Action.REDACT else span.put or f"[{span.label}]"
                 text = text[: span.start] + put + text[span.end :]
         return text
 
 
 ALLOW = Verdict(action=Action.ALLOW)
-_ON_SPANS = {Action.REDACT, Action.MASK, Action.HASH, Action.TOKENISE}
+ON_SPANS = {Action.REDACT, Action.MASK, Action.HASH, Action.TOKENISE}
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
 
@@ -208,11 +213,17 @@ class Guardrail(Component):
 
     async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Say what is to be done about a value: verdicts with the path of what each is about."""
-        return [
-            (path, verdict)
-            for path, text in texts_in(item.value, item.path)
-            if (verdict := self.check_text(text, item.model_copy(update={"path": path}))).action is not Action.ALLOW
-        ]
+        return [(path, verdict) for path, verdict in self._verdicts(item) if verdict.action is not Action.ALLOW]
+
+    async def weigh(self, item: GuardItem) -> list[tuple[str, Verdict]]:
+        """Say the same, and of what goes on because its signs are too weak, how strong they are."""
+        if type(self).check is not Guardrail.check:
+            return await self.check(item)
+        return [(path, verdict) for path, verdict in self._verdicts(item) if verdict.score or not verdict.is_nothing]
+
+    def _verdicts(self, item: GuardItem) -> Iterable[tuple[str, Verdict]]:
+        for path, text in texts_in(item.value, item.path):
+            yield path, self.check_text(text, item.model_copy(update={"path": path}))
 
     @cached_property
     def name(self) -> str:

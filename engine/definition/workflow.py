@@ -14,6 +14,7 @@ from engine.definition.check import faults_in
 from engine.definition.conversation import Conversation
 from engine.definition.edges import AnyEdge
 from engine.definition.graph import Graph
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import AnyGuardrail
 from engine.definition.named_code import code_in
 from engine.definition.node import AnyNode
@@ -59,6 +60,8 @@ class Workflow(Frozen):
     """Guardrails for the input of a run."""
     guard_output: Many[AnyGuardrail] = ()
     """Guardrails for what a run returns."""
+    policy: Many[GuardRule] = ()
+    """What is done about what guardrails find, wherever in the workflow; the first row that fits decides."""
 
     def model_post_init(self, context: Any, /) -> None:
         """Check the whole; a definition with a fault is never built."""

@@ -1,7 +1,9 @@
 """Examine: asks a guardrail in its time, and writes down what it says, also when it fails or only watches."""
 
 import asyncio
+from collections.abc import Sequence
 
+from engine.definition.guard_policy import GuardRule, decided
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied, texts_in
 from engine.errors import ConfigurationError, DefinitionError, GuardrailFailed
 from engine.records import VerdictRecord
@@ -10,8 +12,16 @@ from engine.runtime.run import Run, Step
 Verdicts = list[tuple[str, Verdict]]
 
 
-async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | None = None) -> Verdicts:
-    """Ask a guardrail and write down what it says; give what is to be heeded of it.
+async def examine(
+    run: Run,
+    guardrail: Guardrail,
+    item: GuardItem,
+    step: Step | None = None,
+    policy: Sequence[GuardRule] | None = None,
+) -> Verdicts:
+    """Ask a guardrail and write down what comes of it; give what is to be heeded.
+
+    The guardrail finds, the policy decides: that of the run and the step if no other is given.
 
     Raises:
         GuardrailFailed: it broke down or took too long, and what it did not see may not go on.
@@ -20,13 +30,14 @@ async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | 
     verdicts: Verdicts = []
     try:
         async with asyncio.timeout(guardrail.seconds):
-            verdicts = await guardrail.check(item)
+            verdicts = await guardrail.weigh(item)
     except (ConfigurationError, DefinitionError):
         raise  # it was never set up right, which nobody should have to find in the ledger
     except TimeoutError:
         broken = f"it took longer than its {guardrail.seconds:g} seconds"
     except Exception as error:
         broken = f"it failed: {type(error).__name__}: {error}"
+    verdicts = by_policy(policy_at(run, step) if policy is None else policy, guardrail, item, verdicts)
     if broken is not None:
         verdicts = [(item.path, _instead(guardrail, item, broken))]
     if guardrail.shadow:
@@ -38,6 +49,27 @@ async def examine(run: Run, guardrail: Guardrail, item: GuardItem, step: Step | 
     if broken is not None and not all(verdict.allows for _, verdict in verdicts):
         raise GuardrailFailed(f"the guardrail {guardrail.name!r} was not asked: {broken}")
     return verdicts
+
+
+def policy_at(run: Run, step: Step | None) -> Sequence[GuardRule]:
+    """Give the rows that hold for a step: those of its workflow, then of the workflows around it."""
+    if step is None:
+        return run.workflow.policy
+    scope, parent = step.scope, step.scope.parent
+    around = () if parent is None else policy_at(run, parent)
+    return (
+        around if parent is not None and parent.scope.workflow is scope.workflow else (*scope.workflow.policy, *around)
+    )
+
+
+def by_policy(policy: Sequence[GuardRule], guardrail: Guardrail, item: GuardItem, verdicts: Verdicts) -> Verdicts:
+    """Give what a policy makes of verdicts, without those that come to nothing."""
+    texts = dict(texts_in(item.value, item.path)) if policy and verdicts else {}
+    made = [
+        (path, decided(policy, guardrail, item.model_copy(update={"path": path}), verdict, texts.get(path, "")))
+        for path, verdict in verdicts
+    ]
+    return [(path, verdict) for path, verdict in made if not verdict.is_nothing]
 
 
 def with_tokens(run: Run, guardrail: Guardrail, item: GuardItem, verdicts: Verdicts) -> Verdicts:

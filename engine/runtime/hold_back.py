@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from engine.definition.guard_policy import GuardRule, may_turn_down
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict
+from engine.runtime.examine import by_policy, policy_at
 from engine.runtime.run import Run, Step
 from engine.runtime.sources import sources_at
 
@@ -21,8 +23,14 @@ class Guard:
     """A guardrail that has to see a text before it is heard, and where it stands in the run."""
 
     run: Run
+    policy: Sequence[GuardRule]
     guardrail: Guardrail
     item: GuardItem
+
+    def settled(self, text: str) -> int:
+        """Say how much of a text that is still being written has its verdict for good."""
+        turns_down = may_turn_down(self.policy, self.guardrail.name, self.item.stage)
+        return 0 if turns_down else self.guardrail.settled(text)
 
     async def about(self, text: str) -> Verdict | None:
         """Give its verdict on a text, or on a stretch of it.
@@ -33,9 +41,10 @@ class Guard:
         item = self.item.model_copy(update={"value": {self.item.path: text}, "path": ""})
         try:
             async with asyncio.timeout(self.guardrail.seconds):
-                verdicts = dict(await self.guardrail.check(item))
+                found = await self.guardrail.weigh(item)
         except Exception as error:
             raise Withheld from error
+        verdicts = dict(by_policy(self.policy, self.guardrail, item, found))
         verdict = verdicts.pop(self.item.path, None)
         if verdict is not None:
             verdict = self.run.vault.put_in(self.guardrail.name, verdict, text)
@@ -54,11 +63,12 @@ def guards_of(step: Step) -> Sequence[Guard]:
 
 
 def _guards_of(step: Step) -> Iterator[Guard]:
+    policy = policy_at(step.run, step)
     name = next(iter(step.node.writes), "text")
 
     def guard(guardrail: Guardrail, stage: Stage) -> Guard:
         item = GuardItem(stage=stage, value="", path=name, node=step.name, state=step.state, sources=sources_at(step))
-        return Guard(step.run, guardrail, item)
+        return Guard(step.run, policy, guardrail, item)
 
     yield from (guard(one, step.node.output_stage) for one in step.node.guard_output)
     around: Step | None = step
@@ -93,7 +103,7 @@ class _Pass:
     async def take(self, more: str) -> str:
         """Give what is settled by now, with verdicts carried out."""
         self.text += more
-        settled = self.guard.guardrail.settled(self.text)
+        settled = self.guard.settled(self.text)
         if settled <= self.done:
             return ""
         verdict = await self.guard.about(self.text)

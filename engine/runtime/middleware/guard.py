@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, carry_out
 from engine.definition.question import Question
 from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
@@ -45,10 +46,12 @@ async def guarded(
     step: Step | None = None,
     may_ask_again: bool = True,
     about: Mapping[str, Any] | None = None,
+    policy: Sequence[GuardRule] | None = None,
 ) -> Mapping[str, Any]:
     """Ask guardrails one after another, each about what the last one left, and carry their verdicts out.
 
-    Where one asks for a person, the step waits for them. `about` is what they are told of a call beside the value.
+    Where one asks for a person, the step waits for them. `about` is what they are told of a call beside the value,
+    `policy` what decides if not the run's and the step's.
 
     Raises:
         GuardrailBlocked: one said block, or reask where nobody can be asked again.
@@ -59,7 +62,7 @@ async def guarded(
     for guardrail in guardrails:
         for turn in range(_MOST_LOOKS):
             item = _item(run, value, stage, step, about)
-            verdicts = dict(await examine(run, guardrail, item, step))
+            verdicts = dict(await examine(run, guardrail, item, step, policy))
             await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
             strips = {at: verdict for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
             if strips and turn == _MOST_LOOKS - 1:  # there is no end of it
