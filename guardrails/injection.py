@@ -65,7 +65,7 @@ class Injection(Guardrail):
         signs = {sign: how for sign, how in signs.items() if RULES[sign].name not in self.without}
         score = sum(RULES[sign].weight for sign in signs)
         if score < self.threshold or not signs:
-            return Verdict(action=Action.ALLOW, score=score / 2)
+            return Verdict(action=Action.ALLOW, score=min(1.0, score / 2))
         names = dict.fromkeys(RULES[sign].name + (f" ({how})" if how else "") for sign, how in sorted(signs.items()))
         default = Action.BLOCK if item.stage in _BLOCKING_STAGES else Action.DROP
         if all(RULES[sign].where == "read" for sign in signs):
