@@ -72,7 +72,7 @@ async def test_signs_too_weak_for_the_guardrail_are_findings_for_a_policy():
     assert await stages() == (RunStatus.SUCCEEDED, [])
     assert await stages(GuardRule(guard="injection", at_least=0.1, action="flag")) == (RunStatus.SUCCEEDED, ["flag"])
     assert await stages(GuardRule(guard="injection", at_least=0.1, action="block")) == (RunStatus.BLOCKED, ["block"])
-    assert await stages(GuardRule(guard="injection", at_least=0.99, action="block")) == (RunStatus.SUCCEEDED, [])
+    assert await stages(GuardRule(guard="injection", below=0.1, action="block")) == (RunStatus.SUCCEEDED, [])
 
 
 @pytest.mark.parametrize(("effect", "status"), [("once", RunStatus.BLOCKED), ("read", RunStatus.SUCCEEDED)])
