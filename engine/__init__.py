@@ -6,6 +6,7 @@ from engine.definition.conversation import Conversation, Turn
 from engine.definition.edges import END, START, Branch, Chain, Parallel
 from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
+from engine.definition.judge import Judge
 from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
 from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry, Rung, Similar
@@ -113,6 +114,7 @@ __all__ = [
     "Hedge",
     "History",
     "InputError",
+    "Judge",
     "MergeByKey",
     "Model",
     "Node",

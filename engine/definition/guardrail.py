@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from engine.definition.by_path import Component
+from engine.definition.by_path import Code, Component
+from engine.definition.judge import Judge
 from engine.definition.text_origin import Origins, Source, TextOrigin
 
 
@@ -192,6 +193,14 @@ class Guardrail(Component):
     effect is always blocked."""
     seconds: float | None = Field(default=None, gt=0)
     """The longest that one check may take, as far as it awaits something; None for ever."""
+
+    classifier: Code | None = None
+    """A function of a text that gives how sure it is, from 0 to 1; asked where the guardrail's own score is grey."""
+    judge: Judge | None = None
+    """Who is asked where the score is grey, also the classifier's, and before every action with a side effect while the
+    run knows what nobody trusted said."""
+    grey: tuple[float, float] = (0.1, 0.9)
+    """The scores, from the first and below the second, about which somebody else is asked."""
 
     @property
     def reads(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Protocol
 from engine.definition.conversation import Conversation
 from engine.definition.graph import Graph
 from engine.definition.guard_policy import GuardRule
+from engine.definition.guardrail import Guardrail
 from engine.definition.node import Node
 from engine.definition.policies import Budget
 from engine.definition.state import State
@@ -42,6 +43,16 @@ class Shape(Protocol):
     @property
     def output(self) -> Sequence[str] | None:
         """The fields that a run returns."""
+        ...
+
+    @property
+    def guard_input(self) -> Sequence[Guardrail]:
+        """What looks at the input."""
+        ...
+
+    @property
+    def guard_output(self) -> Sequence[Guardrail]:
+        """What looks at what is returned."""
         ...
 
     @property

@@ -16,7 +16,7 @@ from engine.definition.edges import AnyEdge
 from engine.definition.graph import Graph
 from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import AnyGuardrail
-from engine.definition.named_code import code_in
+from engine.definition.named_code import code_in, guardrails_in
 from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
@@ -73,6 +73,7 @@ class Workflow(Frozen):
     def roles(self) -> frozenset[str]:
         """The model roles that its nodes ask, or may ask when the budget runs low."""
         asked = {role for node in self.nodes.values() for role in node.roles}
+        asked |= {one.judge.model for one in guardrails_in(self) if one.judge is not None}
         return frozenset(asked.union(*(rung.models.values() for rung in self.budget.ladder)))
 
     @cached_property

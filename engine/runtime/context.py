@@ -6,11 +6,12 @@ from random import Random
 from typing import Any
 
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from engine.definition.by_path import by_path, path_of
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Stage, Verdict
+from engine.definition.judge import Judge, Opinion
 from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Similar
@@ -18,7 +19,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.text_origin import Source
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
-from engine.errors import ContextTooLong
+from engine.errors import ContextTooLong, MalformedOutput
 from engine.payloads import Shared, digest
 from engine.runtime.answer import Answer
 from engine.runtime.asking import ask
@@ -30,6 +31,7 @@ from engine.runtime.middleware.guard import guarded
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
 from engine.runtime.run import Call, CallNext, Step, StepNext, Target
+from engine.runtime.second_opinion import PURPOSE
 from engine.runtime.sources import sources_at
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.embeddings import EmbeddingsTarget
@@ -54,6 +56,30 @@ async def embed(step: Step, policy: Similar, text: str) -> str:
     request = {"embeddings": str(policy.embeddings), "input": text}
     details = {"effect": "read", "purpose": "cache"}
     return (await _call(step, [target], EMBEDDINGS_CALL, str(policy.embeddings), request, text, details=details)).value
+
+
+async def ask_judge(step: Step, judge: Judge, messages: Sequence[BaseMessage]) -> Opinion:
+    """Ask a judge, as a call of a step.
+
+    Raises:
+        MalformedOutput: it did not answer as it should.
+    """
+    ctx = Context(step, _visit_nothing)
+    reply = await ctx.generate(
+        judge.model,
+        messages,
+        max_tokens=judge.max_tokens,
+        output=Opinion,
+        purpose=PURPOSE,
+    )
+    try:
+        return Opinion.model_validate(reply.data)
+    except ValidationError as error:
+        raise MalformedOutput(f"the judge {judge.model!r} said neither yes nor no: {reply.text[:100]!r}") from error
+
+
+async def _visit_nothing(step: Step) -> Mapping[str, Any]:
+    raise TypeError(f"a judge visits nothing, and was to visit {step.name}")
 
 
 async def _call(

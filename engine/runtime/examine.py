@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from engine.definition.guard_policy import GuardRule, decided
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied, texts_in
-from engine.errors import ConfigurationError, DefinitionError, GuardrailFailed
+from engine.errors import BreakerOpen, CallError, ConfigurationError, DefinitionError, GuardrailFailed
 from engine.records import VerdictRecord
 from engine.runtime.run import Run, Step
+from engine.runtime.second_opinion import with_second_opinions
 
 Verdicts = list[tuple[str, Verdict]]
 
@@ -37,6 +38,11 @@ async def examine(
         broken = f"it took longer than its {guardrail.seconds:g} seconds"
     except Exception as error:
         broken = f"it failed: {type(error).__name__}: {error}"
+    if step is not None:
+        try:
+            verdicts = await with_second_opinions(guardrail, item, verdicts, step)
+        except (CallError, BreakerOpen) as error:  # no reason to fall back: that would be a way around
+            broken = f"nobody else could be asked: {error}"
     verdicts = by_policy(policy_at(run, step) if policy is None else policy, guardrail, item, verdicts)
     if broken is not None:
         verdicts = [(item.path, _instead(guardrail, item, broken))]

@@ -57,9 +57,12 @@ def guards_of(step: Step) -> Sequence[Guard]:
     """Give all that have to see what a step writes: its own, then those of its workflow and of the steps around it.
 
     Raises:
-        Withheld: one further out compares fields that do not exist yet.
+        Withheld: one further out compares fields that do not exist yet, or one asks others.
     """
-    return [guard for guard in _guards_of(step) if not guard.guardrail.shadow]
+    guards = [guard for guard in _guards_of(step) if not guard.guardrail.shadow]
+    if any(guard.guardrail.judge or guard.guardrail.classifier for guard in guards):
+        raise Withheld  # they are asked once, about the whole
+    return guards
 
 
 def _guards_of(step: Step) -> Iterator[Guard]:

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol
 
+from langchain_core.messages import BaseMessage
+
 from engine.definition.conversation import Turn
+from engine.definition.judge import Judge, Opinion
 from engine.definition.node import Node
 from engine.definition.policies import Budget, Similar
 from engine.definition.routes import Route
@@ -84,6 +87,7 @@ class Run:
         retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
         tape: what a replay is answered from; None where it is none.
         embed: gives the vector of a text, as a call of a step.
+        ask_judge: asks a judge of a guardrail, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         vault: its tokens, and what they stand for.
@@ -115,6 +119,7 @@ class Run:
     charges: Charges
     tape: Tape | None
     embed: "Callable[[Step, Similar, str], Awaitable[str]]"
+    ask_judge: "Callable[[Step, Judge, Sequence[BaseMessage]], Awaitable[Opinion]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
     vault: Vault

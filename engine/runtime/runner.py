@@ -23,7 +23,7 @@ from engine.records import RunRecord, RunStatus, VersionRecord
 from engine.runtime.apart import apart
 from engine.runtime.asking import next_look, withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
-from engine.runtime.context import embed
+from engine.runtime.context import ask_judge, embed
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
 from engine.runtime.events import Listener
@@ -217,6 +217,7 @@ class Runner:
             charges=self.charges,
             tape=tape,
             embed=embed,
+            ask_judge=ask_judge,
             walk=self._walk,
             pause=Pause,
             vault=Vault.of(record, self.ledger, self.token_key),
