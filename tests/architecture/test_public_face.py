@@ -8,8 +8,8 @@ FACE = """
     CustomEvent Decision DefinitionError Difficulty EngineError Evaluation Evaluator Event Extractive ForEach
     Generate GuardItem GuardRule Guardrail GuardrailBlocked Hedge History InputError Judge MergeByKey Model Node
     Parallel Passage Passages Price Prompt Question QuestionAsked QueuePlace RateLimit Refused Reply Retrieve
-    Retrieved Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus Rung Schedule Score Similar Source Span
-    SpendLimit Stage State StepContext StepFinished StepStarted StoreError Subflow Switch TextDelta TextOrigin
+    Retrieved Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus Rung Schedule Score Similar Source
+    Span SpendLimit Stage State StepContext StepFinished StepStarted StoreError Subflow Switch TextDelta TextOrigin
     TextReset ToolFailed ToolResults Trial Turn Update Usage Validate Verdict Worker Workflow
 """.split()
 
