@@ -5,7 +5,9 @@ from engine.app import App
 from engine.definition.context_policy import History, Passages, ToolResults
 from engine.definition.conversation import Conversation, Turn
 from engine.definition.edges import END, START, Branch, Chain, Parallel
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Span, Stage, Verdict
+from engine.definition.judge import Judge
 from engine.definition.node import Node, Reply, StepContext, Update
 from engine.definition.passage import Passage, Retrieved
 from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry, Rung, Similar
@@ -109,11 +111,13 @@ __all__ = [
     "ForEach",
     "Generate",
     "GuardItem",
+    "GuardRule",
     "Guardrail",
     "GuardrailBlocked",
     "Hedge",
     "History",
     "InputError",
+    "Judge",
     "MergeByKey",
     "Model",
     "Node",

@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +18,14 @@ from engine.ports import Taken
 from engine.records import RunRecord, RunStatus
 from engine.runtime.as_graph import as_graph
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
-from engine.runtime.events import Event, Listener
+from engine.runtime.events import Event, Listener, RunFinished
 from engine.runtime.leaving import Leaving
 from engine.runtime.origin import Origin
 from engine.runtime.pinned import refuse_another_version
 from engine.runtime.provenance import engine_version, git_commit
 from engine.runtime.result import RunResult
 from engine.runtime.stream import place_of
+from engine.runtime.vault import Vault
 from engine.schedules import Schedules
 from engine.store.lanes import Wanted
 
@@ -156,10 +159,20 @@ class App(Online, Watching, Schedules, Batches):
         """
         place = place_of(after)
         if workflow is None:
-            return self._streams.attach(self.ledger, run_id or "", place)
+            return self._with_output(self._streams.attach(self.ledger, run_id or "", place))
         return self._streams.start(
             lambda listener: self.run(workflow, given, run_id=run_id, listener=listener, **options), self.ledger, place
         )
+
+    async def _with_output(self, events: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Give events of the ledger as whoever began the run hears them: with the tokens of its output put back."""
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, RunFinished) and event.result.output:
+                    record = await self.ledger.run(event.run_id)
+                    output = await Vault.of(record, self.ledger, self.token_key).restored(event.result.output)
+                    event = replace(event, result=replace(event.result, output=output))  # noqa: PLW2901
+                yield event
 
     async def resume(
         self,

@@ -12,6 +12,7 @@ from engine.releases import Releases
 from engine.runtime.answers import check_answer, the_one
 from engine.runtime.enqueue import DEFAULT_QUEUE, RunRequest, enqueue
 from engine.runtime.result import RunResult
+from engine.runtime.vault import Vault
 from engine.store import control_events, kept_answers, queue_control, shared_breakers, spend
 
 LimitKind = Literal["workflow", "resource"]
@@ -25,8 +26,14 @@ class Controls(Releases):
 
     async def result_of(self, record: RunRecord) -> RunResult:
         """Give how a run stands, as whoever ran it heard it."""
-        output: dict[str, Any] = {} if record.output_payload is None else await self.ledger.value(record.output_payload)
-        return RunResult.of(record, output)
+        return RunResult.of(record, await self.output_of(record) or {})
+
+    async def output_of(self, record: RunRecord) -> dict[str, Any] | None:
+        """Give what a run returned, with its tokens put back; None as long as it has returned nothing."""
+        if record.output_payload is None:
+            return None
+        output = await self.ledger.value(record.output_payload)
+        return await Vault.of(record, self.ledger, self.token_key).restored(output)
 
     async def enqueue_all(self, workflow: str, requests: Iterable[RunRequest]) -> list[RunRecord]:
         """Queue runs of a workflow in one transaction, and give their records in the same request."""

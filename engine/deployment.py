@@ -32,6 +32,7 @@ from engine.runtime.rate_limit import RateLimit
 from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams
 from engine.runtime.targets.model import ModelTarget
+from engine.runtime.vault import ENVIRONMENT, TokenKey
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
@@ -58,6 +59,8 @@ class Deployment:
         alarms: figures that workers watch, each an Alarm, and who is told of them.
         redact: guardrails whose masks and cuts are carried out in every direction: in what runs are given, what models,
             tools and retrievers answer, what errors say, and whatever is stored or logged.
+        token_key: what guardrails that hash or tokenise make their tokens with; FLOWLEDGER_TOKEN_KEY wins. It is
+            written nowhere.
         clock: time, ids and chance; a test brings its own.
 
     Raises:
@@ -78,6 +81,7 @@ class Deployment:
         evaluation: Any = None,
         alarms: Sequence[Any] = (),
         redact: Sequence[Guardrail] = (),
+        token_key: str | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.workflows: dict[str, Workflow] = {}
@@ -96,6 +100,7 @@ class Deployment:
         self.alarms = tuple(alarms)
         self.redaction = Redaction(redact) if redact else None
         self._quiet_logs: QuietLogs | None = None
+        self._token_key = os.environ.get(ENVIRONMENT) or token_key
         self.clock: Clock = clock or SystemClock()
         self.charges = Charges(PriceCatalogue())  # with the ledger's own prices, once that is open
         self._ledger: SqlLedger | None = None
@@ -124,6 +129,15 @@ class Deployment:
             self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
+
+    @property
+    def token_key(self) -> TokenKey | None:
+        """The key for tokens.
+
+        Raises:
+            ConfigurationError: what was given is none.
+        """
+        return TokenKey(self._token_key) if self._token_key else None
 
     def workflow(self, name: str) -> Workflow:
         """Give the workflow of a name.
@@ -221,6 +235,7 @@ class Deployment:
                 spend_limits=self.spend_limits,
                 admission=Admission(self.clock, self.ledger, self.limits),
                 redaction=self.redaction,
+                token_key=self.token_key,
             )
         return self._runner
 

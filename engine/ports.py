@@ -8,7 +8,16 @@ from typing import Any, Protocol, runtime_checkable
 
 from engine.definition.conversation import Conversation, Turn
 from engine.outbox import Outbox
-from engine.records import BreakerRecord, CacheEntryRecord, CallRecord, QuestionRecord, Record, RunRecord, StepRecord
+from engine.records import (
+    BreakerRecord,
+    CacheEntryRecord,
+    CallRecord,
+    QuestionRecord,
+    Record,
+    RunRecord,
+    StepRecord,
+    VerdictRecord,
+)
 
 
 class Clock(Protocol):
@@ -151,6 +160,18 @@ class Ledger(Protocol):
     @property
     def checkpoints(self) -> Any:
         """LangGraph's checkpointer over the same writer."""
+        ...
+
+    async def run(self, run_id: str) -> RunRecord:
+        """Give a run.
+
+        Raises:
+            InputError: there is none of this id.
+        """
+        ...
+
+    async def verdicts(self, run_id: str) -> Sequence[VerdictRecord]:
+        """Give what guardrails said in a run, in order."""
         ...
 
     async def admit(self, record: RunRecord, outbox: Outbox, cancel: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ _LINK = Pattern(
 )
 _ACCOUNT = Pattern(r"[a-z]{2}\d{2}[a-z0-9 -]{8,40}|0x[0-9a-f]{16,}|(?:bc1|[13])[a-km-z0-9]{25,60}")
 _NUMBER = Pattern(r"\+?[\d() ./-]{7,25}")
+_TOKEN = Pattern(r"<[a-z][a-z0-9_]*_[a-z2-7]{8}>")  # stands for an identifier that was taken out
 _SCHEME = Pattern(r"^(?:[a-z][a-z0-9+.-]*:(?://)?)?(?:[^/@\s]*@)?(?:www\.)?")
 _LONGEST = 2_000  # characters of an identifier; what is longer names nobody
 _PART = frozenset(" ,;\n\t|")
@@ -38,7 +39,7 @@ def named_in(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 def is_address(text: str) -> bool:
     """Say whether a text is as a whole an e-mail address, a link, an account or a telephone number."""
     folded = fold(text).text
-    if _EMAIL.is_all_of(folded) or _LINK.is_all_of(folded) or _ACCOUNT.is_all_of(folded):
+    if _TOKEN.is_all_of(folded) or _EMAIL.is_all_of(folded) or _LINK.is_all_of(folded) or _ACCOUNT.is_all_of(folded):
         return True
     return _NUMBER.is_all_of(folded) and sum(map(str.isdigit, folded)) >= 9
 
@@ -110,8 +111,13 @@ def _ends(text: str, at: int) -> bool:
 
 def _split(text: str) -> list[str]:
     """Give the addresses of a text that is nothing but a list of them, else the text as it is."""
-    parts = [part.strip(_QUOTES) for part in "".join(" " if one in _PART else one for one in text).split()]
+    parts = [_bare(part) for part in "".join(" " if one in _PART else one for one in text).split()]
     parts = [part for part in parts if part]
     if len(parts) > 1 and all(is_address(part) for part in parts) and not _ACCOUNT.is_all_of(fold(text).text):
         return parts
-    return [text.strip(_QUOTES)]
+    return [_bare(text)]
+
+
+def _bare(text: str) -> str:
+    """Give a text without what only quotes it; the brackets of a token are its own."""
+    return text if _TOKEN.is_all_of(fold(text).text) else text.strip(_QUOTES)

@@ -27,7 +27,7 @@ class Injection(Guardrail):
     has to be bounded by what its tools allow, and by Provenance.
     """
 
-    action: Literal["block", "flag", "drop", "reask"] | None = None
+    action: Literal["block", "flag", "strip", "drop", "reask"] | None = None
     """What is done about it; left out, a text that comes in or goes to a tool is blocked, any other dropped, and a
     plain order in what was only read is flagged."""
     threshold: float = 0.7
@@ -42,7 +42,7 @@ class Injection(Guardrail):
         signs = {sign: how for sign, how in signs.items() if RULES[sign].name not in self.without}
         score = sum(RULES[sign].weight for sign in signs)
         if score < self.threshold or not signs:
-            return Verdict(action=Action.ALLOW)
+            return Verdict(action=Action.ALLOW, score=min(1.0, score / 2))
         names = dict.fromkeys(RULES[sign].name + (f" ({how})" if how else "") for sign, how in sorted(signs.items()))
         default = Action.BLOCK if item.stage in _BLOCKING_STAGES else Action.DROP
         if all(RULES[sign].where == "read" for sign in signs):

@@ -102,6 +102,15 @@ class Folded:
         return self.offsets[start], last
 
 
+def words_before(text: str, visible: int) -> int:
+    """Give the end of the last word that has at least so many visible characters behind it."""
+    end = len(text)
+    while end and visible:
+        end -= 1
+        visible -= bool(_FOLDS[ord(text[end])])
+    return max(text.rfind(gap, 0, end) for gap in " \n\t") + 1
+
+
 def fold(text: str, *, one_line: bool = True) -> Folded:
     """Fold a text: compatibility forms, case, accents and look-alikes are levelled, what is invisible is removed.
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from engine import Action, GuardItem, Guardrail, Span, Verdict
-from guardrails.normalise import fold
+from guardrails.normalise import fold, words_before
 from guardrails.personal_data import FINDERS, Kind, without_overlaps
 from guardrails.taking_out import to_the_end
 
@@ -18,6 +18,7 @@ _NAMES = {
     "ip": "IP address",
     "phone": "phone number",
 }
+_LONGEST = 80  # visible characters: an IBAN with a gap after each has 67
 
 _CHECKED = {"CARD", "IBAN"}  # those that have check digits
 
@@ -29,14 +30,19 @@ class Pii(Guardrail):
     that takes a model, which this guardrail does not have.
     """
 
-    action: Literal["mask", "redact", "block", "flag"] = "mask"
-    """What is done: [EMAIL] in its place, nothing in its place, the run ends, or it is only written down."""
+    action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
+    """What is done: [EMAIL] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is
+    only written down."""
     kinds: tuple[Kind, ...] = Field(default=("card", "iban", "email", "ip", "phone"), min_length=1)
     """What is looked for."""
     regions: tuple[str, ...] = ("US", "GB", "DE", "FR", "ES", "IT", "IN")
     """Countries whose way to write phone numbers without a country code is known, as two letters."""
     allow: tuple[str, ...] = ()
     """Texts that may stay, as in 'help@acme.com', or with all addresses of a domain, '@acme.com'."""
+
+    def settled(self, text: str) -> int:
+        """Hold back what may become personal data, unless it would turn the whole text down."""
+        return 0 if self.action == "block" else words_before(text, _LONGEST)
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Say where personal data stands in a text."""

@@ -11,6 +11,7 @@ import re2
 
 from engine import Action, GuardItem, Guardrail, Span, Verdict
 from engine.definition.by_path import Many
+from guardrails.normalise import words_before
 from guardrails.patterns import PatternSet, encodable
 from guardrails.secret_rules import NAMED, PLACEHOLDERS, SECRET_RULES
 from guardrails.taking_out import to_the_end
@@ -20,6 +21,8 @@ _NAMED, _PLACEHOLDER = re2.compile(NAMED), re2.compile(PLACEHOLDERS)
 _NAMES = ("key", "secret", "token", "passw", "pwd", "passphrase", "credential")
 _CHECKED = {"ghp_", "gho_", "ghu_", "ghs_", "ghr_", "npm_"}
 _LENGTH_WITH_CHECK = 40
+_LONGEST_NAME = 48  # characters between the name of a secret and its value, and what may touch it behind
+_OPEN_KEY = re2.compile(r"-----BEGIN[A-Za-z0-9+/=\s\\:,.\-]*\z")
 
 
 class Secrets(Guardrail):
@@ -30,12 +33,20 @@ class Secrets(Guardrail):
     a key of a form nobody listed that nothing names, and one that is split or encoded.
     """
 
-    action: Literal["mask", "redact", "block", "flag"] = "mask"
-    """What is done: [AWS_KEY] in its place, nothing in its place, the run ends, or it is only written down."""
+    action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
+    """What is done: [AWS_KEY] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is
+    only written down."""
     entropy: float = 3.2
     """How mixed a value behind the name of a secret is at the least, in bits a character."""
     allow: Many[str] = ()
     """Values that may stay, as those that a documentation shows."""
+
+    def settled(self, text: str) -> int:
+        """Hold back the last words, and a private key until it ends, unless a secret would turn the whole text down."""
+        is_open = _OPEN_KEY.search(encodable(text))
+        return (
+            0 if self.action == "block" else words_before(text[: is_open.start()] if is_open else text, _LONGEST_NAME)
+        )
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Look for secrets in one text."""

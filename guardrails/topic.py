@@ -70,9 +70,7 @@ class Topic(Guardrail):
     fewest_letters: int = Field(default=12, ge=0)
     """Letters of a text that can be about something."""
     threshold: float = Field(default=1.0, gt=0, le=1)
-    """The sum of the scores from which a topic counts."""
-    grey: float | None = Field(default=None, gt=0, le=1)
-    """The sum from which a denied topic is flagged below the threshold, with the score, for a judge to see."""
+    """The sum of the scores from which a topic counts; a lower one is told to a judge or a policy."""
     action: Literal["block", "reask", "require_approval", "flag"] = "block"
     """What is done."""
 
@@ -90,9 +88,7 @@ class Topic(Guardrail):
             if sum(rule.score for rule in allowed) < self.threshold:
                 topics = ", ".join(rule.name for rule in self.allow)
                 return Verdict(action=Action(self.action), reason=f"the text is about none of: {topics}", score=1.0)
-        if denied and self.grey is not None and score >= self.grey:
-            return Verdict(action=Action.FLAG, reason=f"the text may be about {names}", score=score)
-        return Verdict(action=Action.ALLOW)
+        return Verdict(action=Action.ALLOW, score=score)
 
 
 class _Rules:

@@ -55,7 +55,7 @@ def test(
 def report(
     since: SinceOption = None, app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show how often each guardrail spoke, where, what it did, and how the runs ended; in shadow it did nothing.
+    """Show how often each guardrail spoke, where, what it did, who decided otherwise, and how the runs ended.
 
     Example: flowledger guard report --since 7d
     """
@@ -65,10 +65,12 @@ def report(
     if as_json:
         typer.echo(json.dumps([row.to_json() for row in rows]))
         return
-    numbers = [Column(name, justify="right") for name in ("fires", "in shadow", "runs", "succeeded")]
+    numbers = [
+        Column(name, justify="right") for name in ("fires", "in shadow", "overridden", "upheld", "runs", "succeeded")
+    ]
     table = Table("guardrail", "stage", "action", *numbers, box=None, pad_edge=False)
     for row in rows:
-        counts = (row.fires, row.shadow, row.runs, row.succeeded)
+        counts = (row.fires, row.shadow, row.overridden, row.upheld, row.runs, row.succeeded)
         table.add_row(*map(escape, (row.guardrail, row.stage, row.action)), *(f"{count:,}" for count in counts))
     console.print(table if rows else "no guardrail has said anything")
 

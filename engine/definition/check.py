@@ -10,6 +10,8 @@ from engine.definition.check_fallbacks import fallback_faults
 from engine.definition.check_ways import fork_faults, way_faults
 from engine.definition.edges import END, START
 from engine.definition.fits import can_hold, show
+from engine.definition.guard_policy import faults_of_policy
+from engine.definition.named_code import guardrails_in
 from engine.definition.node import Node
 from engine.definition.phrases import listed, no_field
 from engine.definition.shape import Shape
@@ -28,6 +30,8 @@ def faults_in(workflow: Shape) -> list[str]:
         *budget_faults(workflow),
         *_fields(workflow),
         *_conversation(workflow),
+        *_judges(workflow),
+        *faults_of_policy(workflow.policy, (one.name for one in guardrails_in(workflow))),
     ]
     if not faults:  # the shape of a graph says something only once its names are right
         faults = [*fallback_faults(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]
@@ -43,6 +47,12 @@ def _names(workflow: Shape) -> Iterable[str]:
     for name in workflow.output or ():
         if name not in fields_of(workflow.state):
             yield f"output names {name!r}, {no_field(workflow.state)}"
+
+
+def _judges(workflow: Shape) -> Iterable[str]:
+    for guardrail in (*workflow.guard_input, *workflow.guard_output):
+        if guardrail.judge is not None or guardrail.classifier is not None:
+            yield f"its guardrail {guardrail.name!r} asks others, which takes a step to ask in: give it to a node"
 
 
 def _edges(workflow: Shape) -> Iterable[str]:

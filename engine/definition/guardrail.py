@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from engine.definition.by_path import Component
+from engine.definition.by_path import Code, Component
+from engine.definition.judge import Judge
 from engine.definition.text_origin import Origins, Source, TextOrigin
 
 
@@ -36,8 +37,14 @@ class Action(StrEnum):
     """The spans are cut out."""
     MASK = "mask"
     """The spans are replaced by what they are: [EMAIL]."""
+    HASH = "hash"
+    """The spans are replaced by what they are and a mark that is the same for the same text: [EMAIL:k3j9x2qw]."""
+    TOKENISE = "tokenise"
+    """The spans are replaced by tokens, <EMAIL_K3J9X2QW>, that are put back in what the user gets."""
     FIX = "fix"
     """The whole text or value is replaced by a better one."""
+    STRIP = "strip"
+    """The paragraphs that hold the spans are left out; where nothing else stands there, as drop."""
     DROP = "drop"
     """The passage or list item that holds it is left out."""
     REASK = "reask"
@@ -57,6 +64,16 @@ class Span(BaseModel):
     end: int
     label: str
     """What it is, in capitals: EMAIL."""
+    action: Action | None = None
+    """What is done about this stretch, if not what the verdict says; one that only touches the stretch."""
+    put: str | None = None
+    """What stands in its place, where that is made with the app's key."""
+    sealed: str | None = None
+    """The stretch itself, encrypted with the app's key, where it can be put back."""
+
+    def moved(self, by: int) -> "Span":
+        """Give the same stretch so many characters further on."""
+        return self.model_copy(update={"start": self.start + by, "end": self.end + by})
 
 
 class Verdict(BaseModel):
@@ -78,19 +95,50 @@ class Verdict(BaseModel):
         """Whether the text goes on as it is."""
         return self.action in {Action.ALLOW, Action.FLAG}
 
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to say: the text goes on and nobody needs to know."""
+        return self.action is Action.ALLOW
+
+    @property
+    def replaces_spans(self) -> bool:
+        """Whether at most its spans are replaced, and the text around them stays."""
+        return self.allows or self.action in ON_SPANS
+
+    @property
+    def leaves_text(self) -> bool:
+        """Whether a text goes on, though perhaps another one."""
+        return self.replaces_spans or self.action is Action.FIX
+
     def applied_to(self, text: str) -> str:
         """Give the text with this verdict carried out."""
         if self.action is Action.FIX:
             return str(self.value)
-        if self.action not in {Action.MASK, Action.REDACT}:
+        if self.action is Action.STRIP:
+            return _without_paragraphs(text, self.spans)
+        if self.action not in ON_SPANS:
             return text
         for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
-            put = f"[{span.label}]" if self.action is Action.MASK else ""
-            text = text[: span.start] + put + text[span.end :]
+            action = span.action or self.action
+            if action in ON_SPANS:
+                put = "" if action is Action.REDACT else span.put or f"[{span.label}]"
+                text = text[: span.start] + put + text[span.end :]
         return text
 
 
 ALLOW = Verdict(action=Action.ALLOW)
+ON_SPANS = {Action.REDACT, Action.MASK, Action.HASH, Action.TOKENISE}
+_BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
+
+
+def _without_paragraphs(text: str, spans: tuple[Span, ...]) -> str:
+    """Leave out what stands from the first span to the last, with the rest of their paragraphs."""
+    if not spans:
+        return ""  # it was found in a form in which no place of the text can be named
+    first, last = min(span.start for span in spans), max(span.end for span in spans)
+    start = max((gap.end() for gap in _BLANK_LINE.finditer(text, 0, first)), default=0)
+    after = _BLANK_LINE.search(text, last)
+    return text[:start] + text[after.end() :] if after else text[:start].rstrip()
 
 
 class GuardItem(BaseModel):
@@ -146,10 +194,27 @@ class Guardrail(Component):
     seconds: float | None = Field(default=None, gt=0)
     """The longest that one check may take, as far as it awaits something; None for ever."""
 
+    classifier: Code | None = None
+    """A function of a text that gives how sure it is, from 0 to 1; asked where the guardrail's own score is grey."""
+    judge: Judge | None = None
+    """Who is asked where the score is grey, also the classifier's, and before every action with a side effect while the
+    run knows what nobody trusted said."""
+    grey: tuple[float, float] = (0.1, 0.9)
+    """The scores, from the first and below the second, about which somebody else is asked."""
+
     @property
     def reads(self) -> tuple[str, ...]:
         """The fields of the state that the guardrail names itself."""
         return ()
+
+    def settled(self, text: str) -> int:
+        """Say how much of a text that is still being written has its verdict, in characters from its beginning.
+
+        What stands there is judged the same whatever follows. A text of which nothing is settled is held back until it
+        is whole, as it must be where a guardrail could turn the whole down.
+        """
+        del text
+        return 0
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Say what is to be done about one text; the item tells where it stands."""
@@ -157,11 +222,17 @@ class Guardrail(Component):
 
     async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Say what is to be done about a value: verdicts with the path of what each is about."""
-        return [
-            (path, verdict)
-            for path, text in texts_in(item.value, item.path)
-            if (verdict := self.check_text(text, item.model_copy(update={"path": path}))).action is not Action.ALLOW
-        ]
+        return [(path, verdict) for path, verdict in self._verdicts(item) if verdict.action is not Action.ALLOW]
+
+    async def weigh(self, item: GuardItem) -> list[tuple[str, Verdict]]:
+        """Say the same, and of what goes on because its signs are too weak, how strong they are."""
+        if type(self).check is not Guardrail.check:
+            return await self.check(item)
+        return [(path, verdict) for path, verdict in self._verdicts(item) if verdict.score or not verdict.is_nothing]
+
+    def _verdicts(self, item: GuardItem) -> Iterable[tuple[str, Verdict]]:
+        for path, text in texts_in(item.value, item.path):
+            yield path, self.check_text(text, item.model_copy(update={"path": path}))
 
     @cached_property
     def name(self) -> str:
@@ -213,6 +284,14 @@ async def redacted(value: Any, guardrails: Iterable[Guardrail]) -> Any:
         verdicts = dict(await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=value)))
         value = carry_out(value, verdicts) if verdicts else value
     return value
+
+
+def emptied(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> dict[str, Verdict]:
+    """Give the verdicts with each that would leave nothing of a text as one that drops it."""
+    stripped = {at for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
+    texts = {at: text for at, text in texts_in(value, path) if at in stripped} if stripped else {}
+    empty = [at for at, text in texts.items() if not verdicts[at].applied_to(text).strip()]
+    return {**verdicts, **{at: verdicts[at].model_copy(update={"action": Action.DROP}) for at in empty}}
 
 
 def _drops(verdicts: Mapping[str, Verdict], path: str) -> bool:

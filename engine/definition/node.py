@@ -123,6 +123,7 @@ class StepContext(Protocol):
         guard_arguments: Sequence[Guardrail] = (),
         guard_answer: Sequence[Guardrail] = (),
         sources: Sequence[Source] | None = None,
+        restores: bool = False,
     ) -> Any:
         """Call a typed function or LangChain tool; arguments are checked first, the answer is JSON.
 
@@ -134,7 +135,7 @@ class StepContext(Protocol):
 
         `guard_arguments` have said yes before anything is sent, `guard_answer` before the answer is given; a block
         raises `GuardrailBlocked`. `sources` are what the arguments may have been taken from, if that is more than the
-        state holds.
+        state holds. With `restores` the tool gets what tokens in its arguments stand for; nobody else does.
         """
         ...
 

@@ -5,6 +5,8 @@ from typing import Protocol
 
 from engine.definition.conversation import Conversation
 from engine.definition.graph import Graph
+from engine.definition.guard_policy import GuardRule
+from engine.definition.guardrail import Guardrail
 from engine.definition.node import Node
 from engine.definition.policies import Budget
 from engine.definition.state import State
@@ -41,6 +43,21 @@ class Shape(Protocol):
     @property
     def output(self) -> Sequence[str] | None:
         """The fields that a run returns."""
+        ...
+
+    @property
+    def guard_input(self) -> Sequence[Guardrail]:
+        """What looks at the input."""
+        ...
+
+    @property
+    def guard_output(self) -> Sequence[Guardrail]:
+        """What looks at what is returned."""
+        ...
+
+    @property
+    def policy(self) -> Sequence[GuardRule]:
+        """What is done about what guardrails find."""
         ...
 
     @property

@@ -14,8 +14,9 @@ from engine.definition.check import faults_in
 from engine.definition.conversation import Conversation
 from engine.definition.edges import AnyEdge
 from engine.definition.graph import Graph
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import AnyGuardrail
-from engine.definition.named_code import code_in
+from engine.definition.named_code import code_in, guardrails_in
 from engine.definition.node import AnyNode
 from engine.definition.policies import Budget
 from engine.definition.state import StateType
@@ -59,6 +60,8 @@ class Workflow(Frozen):
     """Guardrails for the input of a run."""
     guard_output: Many[AnyGuardrail] = ()
     """Guardrails for what a run returns."""
+    policy: Many[GuardRule] = ()
+    """What is done about what guardrails find, wherever in the workflow; the first row that fits decides."""
 
     def model_post_init(self, context: Any, /) -> None:
         """Check the whole; a definition with a fault is never built."""
@@ -70,6 +73,7 @@ class Workflow(Frozen):
     def roles(self) -> frozenset[str]:
         """The model roles that its nodes ask, or may ask when the budget runs low."""
         asked = {role for node in self.nodes.values() for role in node.roles}
+        asked |= {one.judge.model for one in guardrails_in(self) if one.judge is not None}
         return frozenset(asked.union(*(rung.models.values() for rung in self.budget.ladder)))
 
     @cached_property

@@ -136,6 +136,7 @@ class Offer:
                 guard_arguments=self.guard_calls,
                 guard_answer=self.guard_answers,
                 sources=transcript.known if self.guard_calls else None,
+                restores=tool.restores,
             )
         except (CallError, BreakerOpen, GuardrailBlocked, Refused) as error:
             return answer_to(call, bounded(str(error)), failed=True)

@@ -26,6 +26,9 @@ class AgentTool(Frozen):
     max_calls: int | None = Field(default=None, ge=1)
     """How often one visit of the agent may call it; None as often as its rounds allow."""
 
+    restores: bool = False
+    """Whether it gets what the tokens in its arguments stand for: for a tool that may know what the model may not."""
+
     @property
     def signature(self) -> ToolSignature:
         """The tool's name and parameters."""

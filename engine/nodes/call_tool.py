@@ -40,6 +40,9 @@ class CallTool(Node):
     approval: str | None = Field(default=None, min_length=1)
     """What a person is asked before the call, a sentence; they see the tool and its arguments, and the run waits."""
 
+    restores: bool = False
+    """Whether the tool gets what the tokens in its arguments stand for; what it says of that is tokens again."""
+
     @property
     def signature(self) -> ToolSignature:
         """The tool's name and parameters."""
@@ -100,7 +103,13 @@ class CallTool(Node):
         """Call the tool."""
         arguments = self.arguments(inputs)
         answer = await ctx.call_tool(
-            self.tool, arguments, effect=self.effect, probe=self.probe, approval=self.approval, backup=self.backup
+            self.tool,
+            arguments,
+            effect=self.effect,
+            probe=self.probe,
+            approval=self.approval,
+            backup=self.backup,
+            restores=self.restores,
         )
         return {self.into: answer} if self.into else {}
 

@@ -48,7 +48,10 @@ class ModelNode(Node):
     passages: Passages | None = None
     """Which passages of a field the prompt shows; all of them if not given."""
     stream: bool = True
-    """Whether a listener hears the text while it is written; held back until output guardrails have passed."""
+    """Whether a listener hears the text while it is written, each piece once all output guardrails have settled it."""
+    unsafe_stream_first: bool = False
+    """Whether a listener hears the text before any output guardrail has seen it, also what one would take out; it is
+    told by a reset if one did."""
 
     @property
     def shape(self) -> type[BaseModel] | None:

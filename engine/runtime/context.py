@@ -7,11 +7,12 @@ from random import Random
 from typing import Any
 
 from langchain_core.messages import BaseMessage
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from engine.definition.by_path import by_path, path_of
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import GuardItem, Guardrail, Stage, Verdict
+from engine.definition.judge import Judge, Opinion
 from engine.definition.node import Effect, Node, Reply
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Similar
@@ -19,7 +20,7 @@ from engine.definition.prompt import Prompt
 from engine.definition.question import Decision, Question
 from engine.definition.text_origin import Source
 from engine.definition.tool import IDEMPOTENCY_KEY, ToolSignature, signature_of
-from engine.errors import ContextTooLong
+from engine.errors import ContextTooLong, MalformedOutput
 from engine.payloads import Shared, digest
 from engine.runtime.answer import Answer
 from engine.runtime.asking import ask
@@ -31,6 +32,7 @@ from engine.runtime.middleware.guard import guarded
 from engine.runtime.nested import visit_inside, walk_inside
 from engine.runtime.routing import note_route
 from engine.runtime.run import Call, CallNext, Step, StepNext, Target
+from engine.runtime.second_opinion import PURPOSE
 from engine.runtime.sources import sources_at
 from engine.runtime.stacks import CALL_STACK
 from engine.runtime.targets.embeddings import EmbeddingsTarget
@@ -60,6 +62,30 @@ async def embed(step: Step, policy: Similar, text: str) -> str:
     request = {"embeddings": str(policy.embeddings), "input": text}
     details = {"effect": "read", "purpose": "cache"}
     return (await _call(step, [target], EMBEDDINGS_CALL, str(policy.embeddings), request, text, details=details)).value
+
+
+async def ask_judge(step: Step, judge: Judge, messages: Sequence[BaseMessage]) -> Opinion:
+    """Ask a judge, as a call of a step.
+
+    Raises:
+        MalformedOutput: it did not answer as it should.
+    """
+    ctx = Context(step, _visit_nothing)
+    reply = await ctx.generate(
+        judge.model,
+        messages,
+        max_tokens=judge.max_tokens,
+        output=Opinion,
+        purpose=PURPOSE,
+    )
+    try:
+        return Opinion.model_validate(reply.data)
+    except ValidationError as error:
+        raise MalformedOutput(f"the judge {judge.model!r} said neither yes nor no: {reply.text[:100]!r}") from error
+
+
+async def _visit_nothing(step: Step) -> Mapping[str, Any]:
+    raise TypeError(f"a judge visits nothing, and was to visit {step.name}")
 
 
 async def _call(
@@ -144,8 +170,6 @@ class Context:
         if left_out:
             request["left_out"] = dict(left_out)
         step = self._step
-        held_back = step.node.guard_output or step.scope.workflow.guard_output or step.scope.holds_back
-        held_back = held_back or step.run.redaction is not None
         targets = step.run.targets_of(role_for(step, role))
         if skip_first and not (targets := targets[1:]):
             raise ContextTooLong(f"the request is too long for the model of {role!r}, and no other stands behind it")
@@ -159,7 +183,7 @@ class Context:
                 messages=messages,
                 output=output,
                 tools=request.get("tools", ()),
-                stream=stream and not held_back,  # nobody hears a text before its guardrails have
+                stream=stream and step.run.redaction is None,  # a piece may be part of what is redacted
                 max_input_tokens=max_input_tokens,
             ),
             asked_tokens=at_most(step, "max_tokens", max_tokens),
@@ -198,6 +222,7 @@ class Context:
         guard_arguments: Sequence[Guardrail] = (),
         guard_answer: Sequence[Guardrail] = (),
         sources: Sequence[Source] | None = None,
+        restores: bool = False,
     ) -> Any:
         """Call a typed function or LangChain tool."""
         codes = [by_path(one) if isinstance(one, str) else one for one in (tool, backup) if one is not None]
@@ -222,6 +247,7 @@ class Context:
                 "probe": by_path(probe) if isinstance(probe, str) else probe,
                 "approval": approval,
                 "wait_seconds": wait_seconds,
+                "restores": restores,
                 IDEMPOTENCY_KEY: idempotency_key(self.run_id, signature.name, plain),
             },
         )

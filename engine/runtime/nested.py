@@ -8,6 +8,7 @@ from engine.definition.node import Node
 from engine.definition.state import initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import BudgetExceeded, InputError, UpdateInvalid
+from engine.runtime.examine import policy_at
 from engine.runtime.in_time import in_time
 from engine.runtime.middleware.guard import guarded
 from engine.runtime.run import Scope, Step, StepNext, kept_accounts
@@ -37,10 +38,12 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
         state = initial_state(workflow.state, given)
     except InputError as error:
         raise UpdateInvalid(f"the input of {workflow.name!r}: {error}") from error
-    entered = {name: state[name] for name in given}
+    entered, policy = {name: state[name] for name in given}, (*workflow.policy, *policy_at(run, parent))
     if workflow.guard_input:
         entered = dict(
-            await guarded(run, workflow.guard_input, entered, Stage.RUN_INPUT, step=parent, may_ask_again=False)
+            await guarded(
+                run, workflow.guard_input, entered, Stage.RUN_INPUT, step=parent, may_ask_again=False, policy=policy
+            )
         )
     walking = run.walk(scope, {**state, **entered})
     values = await in_time(walking, workflow.budget.seconds, lambda: _late(workflow))
@@ -49,7 +52,7 @@ async def walk_inside(parent: Step, workflow: Workflow, given: Mapping[str, Any]
         raise run.pause()
     returned = {name: values.get(name, state.get(name)) for name in workflow.output or workflow.state.model_fields}
     if workflow.guard_output:
-        return await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT, step=parent)
+        return await guarded(run, workflow.guard_output, returned, Stage.RUN_OUTPUT, step=parent, policy=policy)
     return returned
 
 
@@ -61,6 +64,4 @@ def _late(workflow: Workflow) -> BudgetExceeded:
 
 
 def _scope(parent: Step, workflow: Workflow, account: Account) -> Scope:
-    own = parent.scope.workflow.guard_output or workflow.guard_output
-    holds_back = parent.scope.holds_back or bool(own or parent.node.guard_output)
-    return Scope(run=parent.run, workflow=workflow, account=account, parent=parent, holds_back=holds_back)
+    return Scope(run=parent.run, workflow=workflow, account=account, parent=parent)

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ParamSpec, Protocol
 
+from langchain_core.messages import BaseMessage
+
 from engine.definition.conversation import Turn
+from engine.definition.judge import Judge, Opinion
 from engine.definition.node import Node
 from engine.definition.policies import Budget, Similar
 from engine.definition.redaction import Redaction
@@ -24,6 +27,7 @@ from engine.runtime.events import Event, Listener, TextDelta, TextReset
 from engine.runtime.history import RunJournal
 from engine.runtime.leaving import Leaving
 from engine.runtime.tape import StepKey, Tape
+from engine.runtime.vault import Vault
 from engine.usage import Account, Amount, KeptAccount, Usage
 
 Facts = ParamSpec("Facts")
@@ -84,9 +88,11 @@ class Run:
         retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
         tape: what a replay is answered from; None where it is none.
         embed: gives the vector of a text, as a call of a step.
+        ask_judge: asks a judge of a guardrail, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         redaction: what takes out of its texts what must be neither kept nor told.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
+        vault: its tokens, and what they stand for.
         failure: what failed last, and where: `failed_node`.
         questions: what people were asked, by id.
         waits_for: the ids of those that it waits for now.
@@ -115,8 +121,10 @@ class Run:
     charges: Charges
     tape: Tape | None
     embed: "Callable[[Step, Similar, str], Awaitable[str]]"
+    ask_judge: "Callable[[Step, Judge, Sequence[BaseMessage]], Awaitable[Opinion]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
+    vault: Vault
     control_flow: tuple[type[BaseException], ...] = ()
     redaction: Redaction | None = None
     listener: Listener | None = None
@@ -187,7 +195,6 @@ class Scope:
     Attributes:
         account: what they may spend; one of a sub-workflow draws from the one above.
         parent: the step inside which they run; None for the run's own.
-        holds_back: whether guardrails further out have still to see what is written here.
         waits: its nodes that wait for a person, in themselves or in a step inside them, and the ids of the questions.
         ends: which ways of the graph ended early.
         kept: the accounts of nodes for which something is kept.
@@ -197,7 +204,6 @@ class Scope:
     workflow: Workflow
     account: Account
     parent: "Step | None" = None
-    holds_back: bool = False
     waits: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     ends: EarlyEnds = field(default_factory=EarlyEnds)
     kept: Mapping[str, KeptAccount] = field(default_factory=dict[str, KeptAccount])

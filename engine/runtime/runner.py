@@ -24,7 +24,7 @@ from engine.records import RunRecord, RunStatus, VersionRecord
 from engine.runtime.apart import apart
 from engine.runtime.asking import next_look, withdraw
 from engine.runtime.compile import CompiledWorkflow, Pause, compile_workflow, ends_before, next_nodes, wake
-from engine.runtime.context import embed
+from engine.runtime.context import ask_judge, embed
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
 from engine.runtime.events import Listener
@@ -44,6 +44,7 @@ from engine.runtime.spending import Spending
 from engine.runtime.tape import Tape
 from engine.runtime.tokens import COUNTS
 from engine.runtime.unheard import callbacks
+from engine.runtime.vault import TokenKey, Vault
 from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account
 
@@ -67,6 +68,7 @@ class Runner:
     cache: StepCache = field(default_factory=StepCache)
     spend_limits: Sequence[SpendLimit] = ()
     redaction: Redaction | None = None
+    token_key: TokenKey | None = None
     retries: Earned = field(default_factory=lambda: Earned(20.0))
     hedges: Earned = field(default_factory=lambda: Earned(1.0))
     _compiled: dict[tuple[str, bool], CompiledWorkflow] = field(
@@ -218,8 +220,10 @@ class Runner:
             charges=self.charges,
             tape=tape,
             embed=embed,
+            ask_judge=ask_judge,
             walk=self._walk,
             pause=Pause,
+            vault=Vault.of(record, self.ledger, self.token_key),
             control_flow=(GraphBubbleUp,),
             redaction=self.redaction,
             listener=listener,
@@ -383,7 +387,7 @@ class Runner:
         await self.ledger.finish(record, run.outbox, again_at=next_look(run))
         with suppress(StoreError):  # then it is settled when somebody needs what it holds
             await run.spending.settle()
-        result = RunResult.of(record, dict(output))
+        result = RunResult.of(record, await run.vault.restored(dict(output)))
         run.tell(run_finished, record, run.next_seq(), result)
         return result
 

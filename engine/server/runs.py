@@ -160,8 +160,7 @@ class Runs:
             return await queue()
 
     async def _view(self, run: RunRecord) -> RunWithOutput:
-        output = None if run.output_payload is None else await self.app.ledger.value(run.output_payload)
-        return RunWithOutput(**RunView.fields_of(run), output=output)
+        return RunWithOutput(**RunView.fields_of(run), output=await self.app.output_of(run))
 
 
 async def _allowed(doing: Awaitable[Found]) -> Found:

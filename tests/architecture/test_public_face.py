@@ -7,9 +7,10 @@ FACE = """
     END START Action Agent AgentTool Alarm App Append Approve Ask Branch Breaker Budget BudgetExceeded Cache CallError
     CallFinished CallRunnable CallStarted CallTool Cascade Case Chain Compute ConfigurationError Conversation
     CustomEvent Decision DefinitionError Difficulty EngineError Evaluation Evaluator Event Extractive ForEach
-    Generate GuardItem Guardrail GuardrailBlocked Hedge History InputError MergeByKey Model Node Parallel
-    Passage Passages Price Prompt Question QuestionAsked QueuePlace RateLimit Refused Reply Retrieve Retrieved
-    Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus Rung Sampling Schedule Score Similar Source
+    Generate GuardItem GuardRule Guardrail GuardrailBlocked Hedge History InputError Judge MergeByKey Model Node
+    Parallel Passage Passages Price Prompt Question QuestionAsked QueuePlace RateLimit Refused Reply Retrieve
+    Retrieved Retry RunError RunFinished RunRequest RunResult RunStarted RunStatus Rung Sampling Schedule Score Similar
+    Source
     Span SpendLimit Stage State StepContext StepFinished StepStarted StoreError Subflow Switch TextDelta TextOrigin
     TextReset ToolFailed ToolResults Trial Turn Update Usage Validate Verdict Worker Workflow
 """.split()

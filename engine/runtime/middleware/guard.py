@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine.definition.guard_policy import GuardRule
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, carry_out
 from engine.definition.question import Question
 from engine.errors import AnswerRejected, ApprovalRequired, GuardrailBlocked
@@ -26,7 +27,14 @@ async def guard_output(step: Step, call_next: StepNext) -> Mapping[str, Any]:
     update = await call_next(step)
     if not step.node.guard_output:
         return update
-    return await guarded(step.run, step.node.guard_output, update, step.node.output_stage, step=step)
+    try:
+        passed = await guarded(step.run, step.node.guard_output, update, step.node.output_stage, step=step)
+    except GuardrailBlocked:
+        step.unsay()
+        raise
+    if passed != update and getattr(step.node, "unsafe_stream_first", False):
+        step.unsay()
+    return passed
 
 
 async def guarded(
@@ -38,10 +46,12 @@ async def guarded(
     step: Step | None = None,
     may_ask_again: bool = True,
     about: Mapping[str, Any] | None = None,
+    policy: Sequence[GuardRule] | None = None,
 ) -> Mapping[str, Any]:
     """Ask guardrails one after another, each about what the last one left, and carry their verdicts out.
 
-    Where one asks for a person, the step waits for them. `about` is what they are told of a call beside the value.
+    Where one asks for a person, the step waits for them. `about` is what they are told of a call beside the value,
+    `policy` what decides if not the run's and the step's.
 
     Raises:
         GuardrailBlocked: one said block, or reask where nobody can be asked again.
@@ -50,11 +60,17 @@ async def guarded(
         AnswerRejected: one wants the model to be asked again.
     """
     for guardrail in guardrails:
-        item = _item(run, value, stage, step, about)
-        verdicts = dict(await examine(run, guardrail, item, step))
-        await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
-        if any(not verdict.allows for verdict in verdicts.values()):
-            value = carry_out(value, verdicts)
+        for turn in range(_MOST_LOOKS):
+            item = _item(run, value, stage, step, about)
+            verdicts = dict(await examine(run, guardrail, item, step, policy))
+            await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
+            strips = {at: verdict for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
+            if strips and turn == _MOST_LOOKS - 1:  # there is no end of it
+                verdicts |= {at: one.model_copy(update={"action": Action.DROP}) for at, one in strips.items()}
+            if any(not verdict.allows for verdict in verdicts.values()):
+                value = carry_out(value, verdicts)
+            if not strips:
+                break  # else it looks again, at what is left
     return value
 
 
@@ -94,3 +110,4 @@ async def _heed(
 
 
 _SEVERITY = list(Action)
+_MOST_LOOKS = 5

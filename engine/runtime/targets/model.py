@@ -28,6 +28,7 @@ from engine.models.tokens import bound_messages
 from engine.records import CallRecord
 from engine.runtime.answer import Answer
 from engine.runtime.classify import as_call_error
+from engine.runtime.hold_back import HeldText
 from engine.runtime.run import Call
 from engine.usage import Account, Amount, Usage
 
@@ -148,6 +149,7 @@ class ModelTarget:
         self, call: Call, chat: Any, messages: Sequence[BaseMessage], options: Mapping[str, Any]
     ) -> AIMessage:
         whole: AIMessageChunk | None = None
+        held = HeldText.of(call.step, cast("CallRecord", call.record).call_id)
         began, row = call.run.clock.monotonic_ns(), cast("CallRecord", call.record)  # the meter has begun it
         try:
             async for chunk in chat.astream(messages, **options):
@@ -155,10 +157,11 @@ class ModelTarget:
                     row.time_to_first_chunk_ns = call.run.clock.monotonic_ns() - began
                 whole = chunk if whole is None else whole + chunk
                 if chunk.text:
-                    call.step.say(row.call_id, chunk.text)
+                    await held.add(chunk.text)
             if whole is None:
                 raise MalformedOutput(f"{self.name} sent an empty stream")
             _require_end(whole, self.model)
+            await held.end()
             return cast("AIMessage", message_chunk_to_message(whole))
         except BaseException:
             if whole is not None:

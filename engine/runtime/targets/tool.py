@@ -37,7 +37,8 @@ class ToolTarget(Unbilled):
 
     async def send(self, call: Call) -> Answer:
         """Call the tool; a function that is not async runs in a thread."""
-        arguments = dict(call.payload)
+        vault, restores = call.run.vault, call.details["restores"]
+        arguments = dict(await vault.restored(call.payload) if restores else call.payload)
         if self.signature.takes_idempotency_key:
             arguments[IDEMPOTENCY_KEY] = call.details[IDEMPOTENCY_KEY]
         try:
@@ -45,8 +46,14 @@ class ToolTarget(Unbilled):
         except call.run.control_flow:
             raise
         except Exception as error:
-            raise tool_error(error, self.name) from error
-        return answer_of(answer, self.name)
+            failed = tool_error(error, self.name)
+            if not restores:
+                raise failed from error
+            failed.args = (vault.hidden(str(failed)),)
+            raise failed from None
+        if not restores:
+            return answer_of(answer, self.name)
+        return answer_of(vault.hidden(as_json(answer, self.name)), self.name)
 
     def restore(self, call: Call, response: Any) -> Answer:
         """Give the answer again."""

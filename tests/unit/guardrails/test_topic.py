@@ -74,10 +74,10 @@ RATHER_LAW = TopicRule(name="contracts", terms=["contract"], unless=["gold medal
 
 
 def test_denied_topics_add_up_to_the_threshold():
-    rules = {"deny": [LAW, RATHER_LAW], "grey": 0.5}
+    rules = {"deny": [LAW, RATHER_LAW]}
     assert judged("May I sue them over the contract?", **rules).action is Action.BLOCK
-    grey = judged("Is this contract fine?", **rules)
-    assert (grey.action, grey.score, grey.reason) == (Action.FLAG, 0.5, "the text may be about contracts")
+    below = judged("Is this contract fine?", **rules)
+    assert (below.action, below.score) == (Action.ALLOW, 0.5)
     assert judged("The contract bridge gold medal", **rules).action is Action.ALLOW
     assert judged("Is this contract fine?", deny=[RATHER_LAW]).action is Action.ALLOW
 
@@ -111,7 +111,7 @@ def test_a_rule_that_cannot_be_is_told_when_it_is_built(fields, fault):
 
 
 def test_it_survives_json():
-    guard = Topic(deny=[LAW], allow=[WEATHER], grey=0.4)
+    guard = Topic(deny=[LAW], allow=[WEATHER])
     assert Guardrail.load(guard.model_dump(mode="json")) == guard
     assert Guardrail.load(Topic().model_dump(mode="json")) == Topic()
 

@@ -52,6 +52,22 @@ async def test_in_shadow_a_verdict_is_written_down_and_nothing_is_done():
     assert json.loads(json.dumps(row.to_json()))["stage"] == "model_output"
 
 
+class Doubting(Guardrail):
+    def check_text(self, text, item):
+        return Verdict(action=Action.REQUIRE_APPROVAL, reason="who knows")
+
+
+async def test_the_report_says_how_often_a_person_decided_against_a_guardrail():
+    async with app_for(line(("draft", draft(Doubting()))), large=scripted("fine")) as app:
+        for decision in (True, True, False, None):
+            waiting = await app.run("line", {"question": "q"})
+            if decision is not None:
+                await app.answer(waiting.run_id, refuse=not decision)
+                await app.resume(waiting.run_id)
+        (row,) = await guards(app.ledger)
+    assert (row.action, row.overridden, row.upheld, row.runs) == ("require_approval", 2, 1, 4)
+
+
 @pytest.mark.parametrize(
     ("on_error", "status", "action"), [("closed", RunStatus.FAILED, "block"), ("open", RunStatus.SUCCEEDED, "flag")]
 )
