@@ -179,7 +179,7 @@ def test_a_table_since_a_moment_goes_by_its_own_time_or_the_run(ran, tmp_path):
         (["otlp", "--to", "-", "--run", "x", "--bookmark", "m"], "--run names runs, and --bookmark"),
         (["otlp", "--to", "nowhere/spans"], "--to nowhere/spans cannot be written"),
         (["otlp", "--to", "-", "--bookmark", "nowhere/mark"], "--bookmark nowhere/mark cannot be written"),
-        (["table", "nope", "--to", "x.csv"], "there is no table 'nope': the ledger has api_tokens"),
+        (["table", "nope", "--to", "x.csv"], "there is no table 'nope': the ledger has alarm_deliveries"),
         (["table", "runs", "--to", "runs.txt"], "name a file that ends in .parquet, .csv, .jsonl"),
         (["table", "runs", "--to", "nowhere/runs.csv"], "--to nowhere/runs.csv cannot be written"),
     ],

@@ -20,7 +20,7 @@ from guardrails import (
     Pii,
     Provenance,
     Secrets,
-    ToolAllowList,
+    ToolPolicy,
 )
 
 TAKING_OUT = [
@@ -30,7 +30,7 @@ TAKING_OUT = [
 ]
 READING = [*TAKING_OUT, Injection(), Injection(threshold=0.1), Language(allow=["en"]), MaxLength(characters=50)]
 LOOKING = [*READING, MaxLength(characters=9, action="fix"), Citations(), Grounding(least_covered=0.5)]
-ALL = [*LOOKING, JsonSchema(document={}, repair=True), Provenance(), ToolAllowList(tools=["send"])]
+ALL = [*LOOKING, JsonSchema(document={}, repair=True), Provenance(), ToolPolicy(tools=["send"])]
 KEY = "AKIAQ3EGRJ7NXV5K2WTP"
 FINDS = [
     *("ann@example.org", "4111 1111 1111 1111", "DE89 3704 0044 0532 0130 00", "192.0.2.17", "+49 30 901820"),
