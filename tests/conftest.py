@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from nats import connect
 from nats.js.errors import NotFoundError
-from sqlalchemy import create_engine, text
+
+from tests.databases import Schemas, engine_of
 
 os.environ.pop("FLOWLEDGER_DATABASE", None)
 os.environ.pop("FLOWLEDGER_APP", None)
@@ -89,7 +90,7 @@ def _answers(url: str) -> bool:
     if not _is_open(5432):
         return False
     try:
-        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+        engine = engine_of(url)
         with engine.connect():
             pass
         engine.dispose()
@@ -98,25 +99,35 @@ def _answers(url: str) -> bool:
     return True
 
 
+@pytest.fixture(scope="session")
+def schemas(postgres: str) -> Iterator[Schemas]:
+    """Give the schemas of the server."""
+    made = Schemas(postgres)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def postgres_url(postgres: str) -> Iterator[str]:
-    """Give the address of a schema of its own, dropped afterwards."""
-    schema = f"test_{uuid.uuid4().hex[:12]}"
-    engine = create_engine(postgres.replace("postgresql://", "postgresql+psycopg://"))
-    with engine.begin() as connection:
-        connection.execute(text(f"CREATE SCHEMA {schema}"))
-    joint = "&" if "?" in postgres else "?"
-    yield f"{postgres}{joint}options=-csearch_path%3D{schema}"
-    with engine.begin() as connection:
-        connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))
-    engine.dispose()
+def postgres_url(schemas: Schemas) -> Iterator[str]:
+    """Give the address of a schema of its own with nothing in it, dropped afterwards."""
+    schema = schemas.make()
+    yield schemas.address_of(schema)
+    schemas.drop(schema)
+
+
+@pytest.fixture
+def postgres_ledger_url(schemas: Schemas) -> Iterator[str]:
+    """Give the address of a schema of its own with an empty ledger."""
+    schema = schemas.take_ledger()
+    yield schemas.address_of(schema)
+    schemas.give_back(schema)
 
 
 @pytest.fixture(params=["sqlite file", "sqlite memory", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the address of a fresh database, of each kind in turn."""
     if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
+        return str(request.getfixturevalue("postgres_ledger_url"))
     return "sqlite:///:memory:" if request.param == "sqlite memory" else f"sqlite:///{tmp_path}/runs.db"
 
 

@@ -119,7 +119,7 @@ def fault(request: pytest.FixtureRequest, file: Path) -> Iterator[tuple[str, Fau
     name = f"standby_{secrets.token_hex(4)}"
     url = f"sqlite:///{file}"
     if on_a_server:
-        url = f"{ready(request.getfixturevalue('postgres_url'))}&application_name={name}"
+        url = f"{request.getfixturevalue('postgres_ledger_url')}&application_name={name}"
     faults = {
         "SQLite is locked": (lambda: held_by_another(url, "SELECT 1"), "another process holds it"),
         "the disk is full": (

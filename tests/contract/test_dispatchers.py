@@ -30,7 +30,7 @@ def place(request, tmp_path) -> dict[str, Any]:
     if kind in {"in process", "lossy"}:
         dispatcher = InProcess() if kind == "in process" else Lossy(InProcess(), seed=5)
         return {"database": ready(f"sqlite:///{tmp_path}/runs.db"), "dispatcher": dispatcher}
-    url = ready(request.getfixturevalue("postgres_url"))
+    url = request.getfixturevalue("postgres_ledger_url")
     if kind == "postgres":
         return {"database": url}
     if kind == "lossy postgres":
