@@ -10,6 +10,9 @@ from typing import Any
 EXPERIMENT, JUDGE = "experiment", "judge"
 """Where runs of experiments, and runs that judge other runs, come from, in `runs.origin`."""
 
+IMPORT = "import"
+"""What `runs.origin` says of runs that were recorded elsewhere, and the source of their outcomes."""
+
 
 @dataclass(slots=True, kw_only=True)
 class DatasetRecord:

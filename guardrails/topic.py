@@ -33,6 +33,7 @@ class TopicRule(Frozen):
         del context
         faults: list[str] = [] if self.terms or self.patterns else ["it has neither terms nor patterns"]
         faults += [f"the term {term!r} is empty" for term in self.terms if not fold(term).text.strip()]
+        faults += ["a pattern is empty, which every text fits" for pattern in self.patterns if not pattern]
         for pattern in (*self.patterns, *self.unless):
             try:
                 Pattern(pattern)

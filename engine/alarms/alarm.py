@@ -1,9 +1,10 @@
 """An alarm: a figure of the ledger, from which level on it is raised, and who is told."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from engine.alarms.sinks import Log, Sink
 from engine.errors import ConfigurationError
@@ -15,6 +16,7 @@ OK, RAISED = "ok", "raised"
 
 _OF_SCORES = ("score", "score_drift")
 _OF_A_WORKFLOW = ("score_drift", "input_drift")
+_LONGEST = timedelta(days=3_660)
 _WITHOUT_CALLS = ("tool", "model", "node")
 
 
@@ -57,8 +59,25 @@ class Alarm:
     sinks: Sequence[Sink] = (Log(),)
 
     def __post_init__(self) -> None:
-        if fault := self._fault():
+        if fault := self._wrong_kind() or self._fault():
             raise ConfigurationError(f"the alarm {self.name!r} {fault}")
+
+    def _wrong_kind(self) -> str | None:
+        """Say what is of another kind than it is said to be."""
+        said: Any = self  # whoever writes an alarm need not check types
+        levels = [one for one in (said.above, said.below, said.clear) if one is not None]
+        spans = (said.window, said.baseline, said.every)
+        if not isinstance(said.name, str) or not isinstance(said.metric, str):
+            return f"watches {said.metric!r}: write its name and its metric as texts"
+        if wrong := [one for one in levels if not isinstance(one, int | float) or not math.isfinite(one)]:
+            return f"has the level {wrong[0]!r}: write a number"
+        if wrong := [one for one in spans if not isinstance(one, timedelta) or one > _LONGEST]:
+            return f"looks back, or again, after {wrong[0]!r}: write a timedelta of {_LONGEST.days:,} days at most"
+        if not isinstance(said.where, Mapping):
+            return f"is restricted by {said.where!r}: write it as in {{'workflow': 'ask'}}"
+        if not isinstance(said.sinks, list | tuple) or not all(hasattr(sink, "send") for sink in self.sinks):
+            return f"tells {said.sinks!r}: write a list of sinks, as in [Log()]"
+        return None
 
     def _fault(self) -> str | None:
         """Say what cannot be."""

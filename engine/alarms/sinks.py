@@ -78,8 +78,15 @@ class Webhook:
     seconds: float = 10.0
 
     def __post_init__(self) -> None:
-        if urlsplit(self.url).scheme not in ("http", "https") or not urlsplit(self.url).hostname:
-            raise ConfigurationError("a Webhook has an address that begins with https:// or http:// and names a host")
+        try:
+            parts = urlsplit(self.url)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets that do not close, or a port that is none
+            is_address = False
+        if not is_address:
+            raise ConfigurationError(
+                "a Webhook has an address that begins with https:// or http:// and names a host"
+            ) from None
 
     @property
     def label(self) -> str:

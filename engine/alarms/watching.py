@@ -64,8 +64,15 @@ class Watching(Controls):
         return await self.ledger.read(stored.every)
 
     async def alarm_events(self, name: str | None = None, *, limit: int = 50) -> list[AlarmEventRecord]:
-        """Give what happened to alarms, or to one, the latest first."""
-        return await self.ledger.read(partial(stored.events, name=name, limit=limit))
+        """Give what happened to alarms, or to one, the latest first.
+
+        Raises:
+            InputError: the app has alarms, none of this name, and nothing has happened to one.
+        """
+        found = await self.ledger.read(partial(stored.events, name=name, limit=limit))
+        if not found and name is not None and self.alarms and name not in self.watched:
+            raise InputError(self._no_alarm(name))
+        return found
 
     async def acknowledge_alarm(self, name: str, *, by: str | None = None, note: str | None = None) -> AlarmEventRecord:
         """Say that somebody sees to an alarm.
@@ -90,10 +97,13 @@ class Watching(Controls):
         self, name: str, what: str, values: dict[str, Any], by: str | None, note: str | None
     ) -> AlarmEventRecord:
         if self.alarms and name not in self.watched:
-            raise InputError(f"the app has no alarm {name!r}; its alarms are: {', '.join(self.watched)}")
+            raise InputError(self._no_alarm(name))
         metric = self.watched[name].metric if name in self.watched else ""
         event = AlarmEventRecord(alarm=name, number=0, what=what, at=self.clock.now(), metric=metric, by=by, note=note)
         return await self.ledger.change(partial(stored.say, name=name, event=event, values=values))
+
+    def _no_alarm(self, name: str) -> str:
+        return f"the app has no alarm {name!r}; its alarms are: {', '.join(self.watched)}"
 
     async def _look(self, alarm: Alarm, before: AlarmRecord, now: datetime) -> AlarmEventRecord | None:
         """Measure an alarm, and write what happened; None if nothing did."""
@@ -145,9 +155,10 @@ class Watching(Controls):
             try:
                 await alarm.sinks[place].send(told(event), now.timestamp())
                 values |= {"delivered_at": now, "trouble": None}
-            except NotDeliveredError as error:
-                values["trouble"] = str(error)
-                if not error.is_final and delivery.attempts < _ATTEMPTS:
+            except Exception as error:  # a sink may be anybody's: when one breaks, the others are told all the same
+                known = isinstance(error, NotDeliveredError)
+                values["trouble"] = str(error) if known else f"the sink broke: {type(error).__name__}"
+                if not (known and error.is_final) and delivery.attempts < _ATTEMPTS:
                     values["next_at"] = now + _FIRST_WAIT * 2 ** (delivery.attempts - 1)
         await self.ledger.change(partial(stored.delivered, one=delivery, values=values))
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from engine.definition.by_path import Code, Component
 from engine.definition.judge import Judge
@@ -179,6 +179,12 @@ _AT_STAGE: Mapping[Stage, Origins] = {
 }
 
 
+def _rising(ends: tuple[float, float]) -> tuple[float, float]:
+    if not ends[0] < ends[1]:
+        raise ValueError("the first score is below the second, as in (0.1, 0.9)")
+    return ends
+
+
 class Guardrail(Component):
     """Looks at texts and values at one or more stages and says what is to be done about them.
 
@@ -199,7 +205,7 @@ class Guardrail(Component):
     judge: Judge | None = None
     """Who is asked where the score is grey, also the classifier's, and before every action with a side effect while the
     run knows what nobody trusted said."""
-    grey: tuple[float, float] = (0.1, 0.9)
+    grey: Annotated[tuple[float, float], AfterValidator(_rising)] = (0.1, 0.9)
     """The scores, from the first and below the second, about which somebody else is asked."""
 
     @property

@@ -21,6 +21,11 @@ class Redaction:
     """
 
     def __init__(self, guardrails: Sequence[Guardrail]) -> None:
+        said: Any = guardrails  # whoever writes an app need not check types
+        if not isinstance(said, list | tuple) or not all(
+            isinstance(one, Guardrail) for one in cast("Sequence[Any]", said)
+        ):
+            raise ConfigurationError(f"redact={said!r} is no list of guardrails: write redact=[Pii(action='mask')]")
         for guardrail in guardrails:
             name, action = type(guardrail).__name__, getattr(guardrail, "action", Action.MASK)
             if type(guardrail).check_text is Guardrail.check_text:

@@ -7,13 +7,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from engine.errors import InputError
+from engine.eval_records import IMPORT
 from engine.evals.trajectories import Message, Trajectory, usage_of
 from engine.payloads import Packer, digest
 from engine.records import CallRecord, OutcomeRecord, Record, RunRecord, RunStatus, StepRecord
 from engine.runtime.history import MODEL_CALL, TOOL_CALL
-
-IMPORT = "import"
-"""What `runs.origin` says of them, and the source of their outcomes."""
 
 NODE = "agent"
 """The node that stands for what the agent did."""

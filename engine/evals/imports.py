@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any
 
 from engine.errors import InputError
-from engine.eval_records import CaseRecord, ExperimentRecord, ScoreRecord
+from engine.eval_records import IMPORT, CaseRecord, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
 from engine.evals.datasets import redacted_value, row_of
 from engine.evals.experiments import Experiments
-from engine.evals.import_rows import IMPORT, Rows
+from engine.evals.import_rows import Rows
 from engine.evals.scoring import run_id_of
 from engine.evals.trajectories import Trajectory
 from engine.payloads import digest

@@ -42,11 +42,15 @@ class Collector:
         Raises:
             ConfigurationError: the address is none.
         """
-        parts = urlsplit(endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigurationError(f"--endpoint {endpoint!r} is no address: write http://HOST:4318")
+        try:
+            parts = urlsplit(endpoint)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # brackets that do not close, or a port that is none
+            raise ConfigurationError("--endpoint is no address: write http://HOST:4318") from None
         if parts.username or parts.password:
             raise ConfigurationError("--endpoint holds a password: say it in OTEL_EXPORTER_OTLP_HEADERS instead")
+        if not is_address:
+            raise ConfigurationError(f"--endpoint {endpoint!r} is no address: write http://HOST:4318")
         path = parts.path.rstrip("/")
         whole = parts._replace(path=path if path.endswith(_PATH) else path + _PATH).geturl()
         return cls(whole, _headers(os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")), clock, transport)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, select
 from engine.statistics.change import Change, cusum
 from engine.statistics.distance import Apart, apart
 from engine.store.ledger import SqlLedger
-from engine.store.origins import FOR_NOBODY
+from engine.store.origins import NO_TRAFFIC
 from engine.store.reader import values_at
 from engine.store.samples import SCORED
 from engine.store.tables import runs, samples, scores
@@ -127,7 +127,7 @@ def _inputs(
         runs.c.workflow == workflow,
         runs.c.started_at >= since,
         runs.c.started_at < until,
-        runs.c.origin.not_in(FOR_NOBODY),
+        runs.c.origin.not_in(NO_TRAFFIC),
         runs.c.input_payload.is_not(None),
     )
     rows = connection.execute(query.order_by(runs.c.started_at.desc()).limit(MOST_INPUTS)).all()

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, case, func, select
 
 from engine.errors import InputError
+from engine.eval_records import IMPORT
 from engine.replay_records import REPLAY
 from engine.reports.dimensions import model_name
 from engine.statistics.intervals import Interval, quantile, quantile_interval, wilson
@@ -19,7 +20,7 @@ MOST_CALLS = 100_000
 """How many calls are looked at, the newest first."""
 
 _ENDED = ("ok", "failed", "unknown")
-_IS_NO_REPLAY = runs.c.origin != REPLAY  # what it plays was no call, and what it asks is no traffic
+_WAS_ASKED_HERE = runs.c.origin.not_in((REPLAY, IMPORT))  # what a replay plays was no call, and an import none of ours
 _POINTS = 24
 _QUANTILES = (0.5, 0.95, 0.99)
 GROUPS: dict[str, ColumnElement[Any]] = {
@@ -154,7 +155,7 @@ def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
     return (
         select(*(GROUPS[name].label(f"by_{name}") for name in by), *columns)
         .select_from(runs.join(calls, calls.c.run_id == runs.c.run_id))
-        .where(runs.c.started_at >= since, _IS_NO_REPLAY, calls.c.status.in_(_ENDED))
+        .where(runs.c.started_at >= since, _WAS_ASKED_HERE, calls.c.status.in_(_ENDED))
         .order_by(runs.c.started_at.desc())
         .limit(MOST_CALLS + 1)
     )
@@ -166,10 +167,10 @@ def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], sin
     for one in looked_at:
         groups[tuple(one[: len(by)])].append(one)
     rows = [_row(dict(zip(by, key, strict=True)), those) for key, those in groups.items()]
-    in_time = (runs.c.started_at >= since) & _IS_NO_REPLAY
+    in_time = (runs.c.started_at >= since) & _WAS_ASKED_HERE
     statuses = connection.execute(select(runs.c.status, func.count()).where(in_time).group_by(runs.c.status)).all()
     said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).join(runs, runs.c.run_id == verdicts.c.run_id)
-    said = said.where(verdicts.c.created_at >= since, _IS_NO_REPLAY)
+    said = said.where(verdicts.c.created_at >= since, _WAS_ASKED_HERE)
     told = connection.execute(said.group_by(verdicts.c.guardrail, verdicts.c.action)).all()
     step = connection.execute(_steps(since)).mappings().one()
     is_left = breakers.c.state != "closed"
@@ -196,7 +197,7 @@ def _steps(since: datetime) -> Select[Any]:
         func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)).label("taken_over"),
     ]
     of_runs = steps.join(runs, runs.c.run_id == steps.c.run_id)
-    return select(*counts).select_from(of_runs).where(steps.c.started_at >= since, _IS_NO_REPLAY)
+    return select(*counts).select_from(of_runs).where(steps.c.started_at >= since, _WAS_ASKED_HERE)
 
 
 def _points(found: Sequence[Any], since: datetime, now: datetime) -> list[HealthPoint]:

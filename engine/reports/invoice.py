@@ -97,8 +97,14 @@ def read_invoice(path: Path, columns: Columns, where: Mapping[str, str]) -> Invo
 
 
 def _invoice(
-    file: str, names: Sequence[str], rows: Iterator[Mapping[str, str]], columns: Columns, where: Mapping[str, str]
+    file: str,
+    names: Sequence[str],
+    rows: Iterator[Mapping[str, str | None]],
+    columns: Columns,
+    where: Mapping[str, str],
 ) -> Invoice:
+    if not names:
+        raise InputError(f"the invoice {file} is empty: name a CSV file with a line of column names")
     if unknown := [name for name in where if name not in names]:
         raise InputError(f"--where {', '.join(unknown)}: {file} has the columns {', '.join(names)}")
     day = _column(file, names, columns.day, _DAYS, "day")
@@ -111,6 +117,8 @@ def _invoice(
         )
     amounts: dict[Key, Decimal] = defaultdict(Decimal)
     for number, row in enumerate(rows, 2):
+        if any(value is None for value in row.values()):
+            raise InputError(f"{file}, line {number} has fewer values than there are columns: has it been cut?")
         if any(row.get(name) != value for name, value in where.items()):
             continue
         said = [row.get(name) or "" for name in ([usd] if usd is not None else tokens)]

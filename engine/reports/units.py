@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, fu
 
 from engine.records import RunStatus
 from engine.reports.dimensions import is_last_outcome, model_name
-from engine.store.origins import FOR_NOBODY
+from engine.store.origins import NO_TRAFFIC
 from engine.store.samples import NOT_OVER, SCORED
 from engine.store.tables import calls, outcomes, runs, samples, scores, verdicts
 
@@ -67,7 +67,7 @@ def units(
     """
     named = {**_OF_RUNS, **(_OF_CALLS if "call" in kind or "tool" in kind else {})}
     query = _selected(kind, of, [column.label(f"by_{name}") for name, column in named.items()])
-    query = query.where(runs.c.started_at >= since, runs.c.started_at < until, runs.c.origin.not_in(FOR_NOBODY))
+    query = query.where(runs.c.started_at >= since, runs.c.started_at < until, runs.c.origin.not_in(NO_TRAFFIC))
     for name, value in where.items():
         column = {**_OF_RUNS, **_OF_CALLS}[name]
         query = query.where(column.startswith(value, autoescape=True) if name == "version" else column == value)

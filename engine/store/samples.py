@@ -11,7 +11,7 @@ from engine.eval_records import JUDGE
 from engine.monitor_records import SampleRecord, SamplingRecord
 from engine.records import RunRecord, RunStatus
 from engine.store.hands import records_of
-from engine.store.origins import FOR_NOBODY
+from engine.store.origins import NO_TRAFFIC
 from engine.store.statements import insert_once
 from engine.store.tables import runs, samples, samplings
 
@@ -60,7 +60,7 @@ def begun(connection: Connection, workflow: str, after: tuple[datetime, str]) ->
     at, run_id = after
     later = (runs.c.started_at > at) | ((runs.c.started_at == at) & (runs.c.run_id > run_id))
     query = select(runs).where(
-        runs.c.workflow == workflow, runs.c.started_at >= at, later, runs.c.origin.not_in(FOR_NOBODY)
+        runs.c.workflow == workflow, runs.c.started_at >= at, later, runs.c.origin.not_in(NO_TRAFFIC)
     )
     found = connection.execute(query.order_by(runs.c.started_at, runs.c.run_id).limit(_MOST_SEEN))
     return records_of(RunRecord, found.all())

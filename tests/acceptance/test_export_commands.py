@@ -174,6 +174,8 @@ def test_a_table_since_a_moment_goes_by_its_own_time_or_the_run(ran, tmp_path):
         (["otlp", "--to", "x", "--endpoint", "http://x"], "--to is a file and --endpoint a collector"),
         (["otlp", "--endpoint", "localhost:4318"], "--endpoint 'localhost:4318' is no address"),
         (["otlp", "--endpoint", "http://a:b@host"], "--endpoint holds a password"),
+        (["otlp", "--endpoint", "ftp://a:b@host"], "--endpoint holds a password"),
+        (["otlp", "--endpoint", "http://localhost:99999"], "--endpoint is no address"),
         (["otlp", "--to", "-", "--profile", "jaeger"], "--profile 'jaeger': choose one of otel, openinference"),
         (["otlp", "--to", "-", "--status", "good"], "--status 'good': a run is one of"),
         (["otlp", "--to", "-", "--run", "x", "--bookmark", "m"], "--run names runs, and --bookmark"),

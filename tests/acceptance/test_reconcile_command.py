@@ -87,7 +87,8 @@ def test_calls_of_unknown_cost_explain_what_is_within_what_is_held_for_them(paid
         (OPENAI, ("--where", "key=1"), "--where key: invoice.csv has the columns start_time"),
         (OPENAI, ("--where", "project_id"), "--where 'project_id': write NAME=VALUE"),
         (OPENAI, ("--column", "price=x"), "--column price: name day, model or usd"),
-        ("", (), "invoice.csv has no column 'day'"),
+        ("", (), "invoice.csv is empty"),
+        (f"date,model,cost\n{TODAY},m\n", (), "line 2 has fewer values than there are columns"),
     ],
 )
 def test_a_wrong_file_or_option_gets_one_sentence(paid, text, options, sentence):

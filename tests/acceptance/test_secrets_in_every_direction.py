@@ -118,3 +118,9 @@ async def test_logs_are_as_before_when_the_app_is_closed(tmp_path, caplog):
 def test_what_cannot_take_anything_out_is_refused(guard, said):
     with pytest.raises(ConfigurationError, match=said):
         App(workflows=[FLOW], redact=[guard])
+
+
+@pytest.mark.parametrize("redact", [Pii(action="mask"), [Pii], ["pii"]])
+def test_what_is_no_list_of_guardrails_is_refused_in_a_sentence(redact):
+    with pytest.raises(ConfigurationError, match="is no list of guardrails: write redact="):
+        App(workflows=[FLOW], redact=redact)

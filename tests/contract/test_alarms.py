@@ -11,7 +11,7 @@ import pytest
 
 from engine import Alarm, App
 from engine.alarms.alarm import OK, RAISED
-from engine.alarms.sinks import Command, NotDeliveredError, Webhook
+from engine.alarms.sinks import Command, Log, NotDeliveredError, Webhook
 from engine.errors import ConfigurationError, InputError
 from engine.records import RunStatus
 from engine.reports.measures import METRICS, Measurement, Wanted, measure
@@ -60,6 +60,14 @@ def test_an_alarm_rises_surely_stays_until_it_is_clear_and_keeps_to_its_policy_w
         ({"least": 0}, "at least one unit"),
         ({"no_data": "panic"}, "keep, raise or clear"),
         ({"name": " "}, "has no name"),
+        ({"name": None}, "its name and its metric as texts"),
+        ({"above": float("nan")}, "has the level nan"),
+        ({"above": "high"}, "has the level 'high'"),
+        ({"window": 60}, "write a timedelta"),
+        ({"baseline": timedelta.max}, "days at most"),
+        ({"where": "workflow=ask"}, "is restricted by 'workflow=ask'"),
+        ({"sinks": Log()}, "write a list of sinks"),
+        ({"sinks": ["log"]}, "write a list of sinks"),
     ],
 )
 def test_an_alarm_that_cannot_be_is_refused_in_a_sentence(options, said):
@@ -176,6 +184,32 @@ async def test_a_sink_that_refuses_for_good_is_not_tried_again(url):
         assert (gone.next_at, gone.trouble) == (None, "the host answered 401")
 
 
+class Broken:
+    """A sink of a user's that raises what no sink should."""
+
+    label = "broken"
+
+    async def send(self, event, now):
+        raise ValueError("https://hooks.example.org/?token=hidden")
+
+
+async def test_a_sink_that_breaks_is_tried_again_and_says_nothing_of_what_it_holds(url):
+    async with watching(url, Broken()) as app:
+        await app.ledger.commit([run(n, status=RunStatus.FAILED) for n in range(1, 11)])
+        app.clock.advance(1)
+        assert len(await app.check_alarms()) == 1
+        (waiting,) = await app.ledger.read(stored.deliveries)
+        assert (waiting.trouble, waiting.delivered_at) == ("the sink broke: ValueError", None)
+        assert waiting.next_at is not None
+
+
+async def test_the_history_of_an_alarm_that_there_is_not_is_refused(url):
+    async with watching(url, Log()) as app:
+        assert await app.alarm_events("fails") == []
+        with pytest.raises(InputError, match="has no alarm 'luck'; its alarms are: fails"):
+            await app.alarm_events("luck")
+
+
 async def test_a_command_is_given_json_and_its_faults_are_sentences(tmp_path):
     event = {"what": "raised", "text": "it's"}
     keep = "import sys, pathlib; pathlib.Path(sys.argv[1]).write_text(sys.stdin.read())"
@@ -193,3 +227,6 @@ async def test_a_command_is_given_json_and_its_faults_are_sentences(tmp_path):
         Command("rm -rf /")
     with pytest.raises(ConfigurationError, match="begins with https"):
         Webhook("ftp://host")
+    for address in ("http://host:99999/x", "http://[::1/x"):
+        with pytest.raises(ConfigurationError, match="begins with https"):
+            Webhook(address)

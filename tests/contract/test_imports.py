@@ -1,6 +1,7 @@
 """Trajectories that were recorded elsewhere become runs, outcomes, cases and scores, once."""
 
 import math
+from datetime import timedelta
 from statistics import fmean, stdev
 
 import pytest
@@ -10,7 +11,10 @@ from engine.evals.evaluation import Evaluation
 from engine.evals.evaluators import Arguments, Tools
 from engine.evals.gate import Decision
 from engine.evals.trajectories import Trajectory
+from engine.reports.health import health
+from engine.reports.measures import Wanted, measure
 from engine.reports.per_outcome import cost_per_outcome
+from engine.store import samples
 from guardrails import Pii
 from tests.databases import SHARED
 from tests.flows import app_for, line, noting
@@ -54,6 +58,20 @@ async def test_trajectories_become_runs_with_calls_costs_and_outcomes(url):
         assert [len((await app.ledger.value(call.request_payload))["messages"]) for call in calls[::2]] == [2, 4]
         rows = await cost_per_outcome(app.ledger, ["workflow"])
         assert [(row.runs, row.successes) for row in rows] == [(12, 6)]
+
+
+@SHARED
+async def test_imported_runs_tell_nothing_of_how_the_runs_that_people_ask_for_go(url):
+    async with app_for(line(("only", noting())), database=url) as app:
+        await app.import_trajectories([trip(1, 0, status="failed", error="lost")], name="elsewhere")
+        now = app.clock.now() + timedelta(seconds=1)
+        since = now - timedelta(hours=1)
+        seen = await health(app.ledger, ["node"], since=since, now=now)
+        assert (seen.calls, seen.runs, seen.cached_steps) == (0, {}, None)
+        watched = Wanted(metric="run_failure_rate", baseline=since - timedelta(hours=1), since=since, until=now)
+        assert (await measure(app.ledger, watched)).many == 0
+        drawn = await app.ledger.read(lambda connection: samples.begun(connection, "imported", (since, "")))
+        assert drawn == []
 
 
 @SHARED

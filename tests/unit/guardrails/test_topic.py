@@ -103,6 +103,7 @@ def test_only_allowed_topics_pass_and_terms_are_whole_words(text, action):
         ({}, "it has neither terms nor patterns"),
         ({"patterns": ["(?=x)"]}, "is none for RE2"),
         ({"terms": [" "]}, "is empty"),
+        ({"patterns": [""]}, "a pattern is empty"),
     ],
 )
 def test_a_rule_that_cannot_be_is_told_when_it_is_built(fields, fault):

@@ -90,3 +90,9 @@ def test_a_judge_needs_a_step_to_be_asked_in():
     plain = Generate(model="large", prompt="{question}", into="answer", max_tokens=50)
     with pytest.raises(DefinitionError, match="takes a step to ask in: give it to a node"):
         line(("draft", plain), guard_input=[Injection(judge=JUDGE)])
+
+
+@pytest.mark.parametrize("grey", [(0.9, 0.1), (0.5, 0.5), (float("nan"), 0.9)])
+def test_a_range_of_grey_scores_that_holds_none_is_refused_since_nobody_would_ever_be_asked(grey):
+    with pytest.raises(DefinitionError, match="the first score is below the second"):
+        Injection(judge=Judge(model="small"), grey=grey)
