@@ -208,10 +208,9 @@ async def _policies(data: Path) -> AsyncIterator[Measured]:
 async def _provenance(data: Path) -> AsyncIterator[Measured]:
     calls: list[Row] = [{**row, "system": ASSISTANT} for row in rows_of(data / "tool_call_provenance.jsonl.gz")]
     by = "suite"
-    yield await _measured(Provenance(), "calls, nobody known", calls, asked=Asked(0.95, 0.25), by=by)
-    inside = Provenance(own_domain=True)
-    yield await _measured(inside, "calls, colleagues known", calls, asked=Asked(0.95, 0.25), by=by)
-    known = Provenance(own_domain=True, allow=KNOWN_CONTACTS)
+    yield await _measured(Provenance(), "calls, colleagues known", calls, asked=Asked(0.95, 0.25), by=by)
+    yield await _measured(Provenance(own_domain=False), "calls, nobody known", calls, by=by)
+    known = Provenance(allow=KNOWN_CONTACTS)
     yield await _measured(known, "calls, contacts known", calls, asked=Asked(0.95, 0.10), by=by)
     blocked = await detection_of(Blocked(of=Provenance()), calls, by=by)
     yield Measured("calls, source was flagged", blocked, Asked(None, 0.01))

@@ -86,8 +86,13 @@ async def test_the_report_says_how_long_guardrails_took_also_those_that_found_no
         assert await guard_costs(app.ledger, since=app.clock.now() + timedelta(seconds=1)) == []
         assert await guards(app.ledger) == []
     assert cost.to_json() == {
-        "guardrail": "timed", "checks": 20, "p50_ms": 10.0, "p95_ms": 19.0,
-        "judged": 0, "judge_usd": 0.0, "cost_unknown": 0,
+        "guardrail": "timed",
+        "checks": 20,
+        "p50_ms": 10.0,
+        "p95_ms": 19.0,
+        "judged": 0,
+        "judge_usd": 0.0,
+        "cost_unknown": 0,
     }
 
 
