@@ -21,8 +21,8 @@ class Provenance(Guardrail):
     An argument identifies if it is an e-mail address, link, account or telephone number as a whole, or if its parameter
     is listed in `identifying`. It must stand in a text of trusted origin: the user's request, a person's answer, the
     author's prompt; or be a colleague's address (`own_domain`). What stands only in a document, in a tool's answer or
-    nowhere needs approval; if it traces to a text that `flagged_by` finds to be an injection, the call is blocked. Where
-    the user named it and such a text does too, nobody can say whose wish it is, and a person is asked.
+    nowhere needs approval; if it traces to a text that `flagged_by` finds to be an injection, the call is blocked.
+    Where the user named it and such a text does too, nobody can say whose wish it is, and a person is asked.
 
     The model need not be trusted for this. What it cannot see: an action without such an argument (a calendar entry,
     a deletion by number), and harm done to somebody whom the user named.
