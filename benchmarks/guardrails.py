@@ -66,6 +66,15 @@ KNOWN_CONTACTS = (
 """What an address book would hold, taken from how AgentDojo's mailbox and bank account start and not from the calls
 measured: whom the user has written to, and which accounts they have paid."""
 
+DRAFTS = {
+    "draft2020-12": "https://json-schema.org/draft/2020-12/schema",
+    "draft2019-09": "https://json-schema.org/draft/2019-09/schema",
+    "draft7": "http://json-schema.org/draft-07/schema#",
+    "draft6": "http://json-schema.org/draft-06/schema#",
+    "draft4": "http://json-schema.org/draft-04/schema#",
+}
+"""By the folder of the test suite, since the schemas of old drafts do not say which they are of."""
+
 LANGUAGES = {
     "Arabic": "ar",
     "Bengali": "bn",
@@ -184,6 +193,7 @@ async def measure_all(data: Path) -> AsyncIterator[Measured]:
     yield await _measured(Grounding(), "claims of articles (WiCE)", claims)
     asked = Grounding(sources=["passages", "question"], least_covered=0.75)
     yield await _measured(asked, "answers (HaluEval)", replies, asked=Asked(0.45, 0.005))
+    yield await _schemas(data)
     yield await _json(data)
     yield _language(data)
     async for row in _policies(data):
@@ -208,10 +218,9 @@ async def _policies(data: Path) -> AsyncIterator[Measured]:
 async def _provenance(data: Path) -> AsyncIterator[Measured]:
     calls: list[Row] = [{**row, "system": ASSISTANT} for row in rows_of(data / "tool_call_provenance.jsonl.gz")]
     by = "suite"
-    yield await _measured(Provenance(), "calls, nobody known", calls, asked=Asked(0.95, 0.25), by=by)
-    inside = Provenance(own_domain=True)
-    yield await _measured(inside, "calls, colleagues known", calls, asked=Asked(0.95, 0.25), by=by)
-    known = Provenance(own_domain=True, allow=KNOWN_CONTACTS)
+    yield await _measured(Provenance(), "calls, colleagues known", calls, asked=Asked(0.95, 0.25), by=by)
+    yield await _measured(Provenance(own_domain=False), "calls, nobody known", calls, by=by)
+    known = Provenance(allow=KNOWN_CONTACTS)
     yield await _measured(known, "calls, contacts known", calls, asked=Asked(0.95, 0.10), by=by)
     blocked = await detection_of(Blocked(of=Provenance()), calls, by=by)
     yield Measured("calls, source was flagged", blocked, Asked(None, 0.01))
@@ -269,6 +278,21 @@ async def _injection(data: Path) -> AsyncIterator[Measured]:
 
 def _is_found(guard: Injection, text: str) -> bool:
     return not guard.check_text(text, GuardItem(stage=Stage.RUN_INPUT, value=text)).allows
+
+
+async def _schemas(data: Path) -> Measured:
+    """Values that do not fit a schema and are turned down, of all drafts' own test suite."""
+    figures = Detection("json-schema")
+    for row in rows_of(data / "json_schema.jsonl.gz"):
+        draft, file = row["category"].split("/", 1)
+        document = {"$schema": DRAFTS[draft], **row["schema"]} if isinstance(row["schema"], dict) else row["schema"]
+        guard = JsonSchema(document=document, formats=file != "format.json")  # there a format is only a note
+        text = json.dumps(row["text"])
+        began = time.perf_counter()
+        verdicts = await guard.check(GuardItem(stage=Stage.MODEL_OUTPUT, value=text))
+        figures.took((time.perf_counter() - began) * 1e3, len(text))
+        figures.add(draft, should_be_found=row["label"] == "invalid", is_found=bool(verdicts))
+    return Measured("schemas", figures, Asked(1.0, 0.0))
 
 
 async def _json(data: Path) -> Measured:

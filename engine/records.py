@@ -276,6 +276,20 @@ class VerdictRecord:
 
 
 @dataclass(slots=True, kw_only=True)
+class GuardTimeRecord:
+    """How many checks of a guardrail took so long, in one stretch of work on a run.
+
+    Attributes:
+        duration_ns: what a check took with its classifier and judge, to two digits, so that few rows say all.
+    """
+
+    run_id: str
+    guardrail: str
+    duration_ns: int
+    checks: int
+
+
+@dataclass(slots=True, kw_only=True)
 class QuestionRecord:
     """What a run asks a person, and the answer.
 
@@ -355,5 +369,6 @@ Record = (
     | QuestionRecord
     | EventRecord
     | VerdictRecord
+    | GuardTimeRecord
     | OutcomeRecord
 )

@@ -8,7 +8,9 @@ from guardrails.injection import Injection
 from guardrails.json_schema import JsonSchema
 from guardrails.language import Language
 from guardrails.max_length import MaxLength
+from guardrails.onnx_classifier import OnnxClassifier
 from guardrails.pii import Pii
+from guardrails.presidio_pii import PresidioPii
 from guardrails.provenance import Provenance
 from guardrails.secrets import Secrets
 from guardrails.shell_policy import ShellCommand, ShellPolicy
@@ -26,7 +28,9 @@ __all__ = [
     "JsonSchema",
     "Language",
     "MaxLength",
+    "OnnxClassifier",
     "Pii",
+    "PresidioPii",
     "Provenance",
     "Secrets",
     "ShellCommand",

@@ -31,7 +31,7 @@ class Canary(Guardrail):
     in ROT13, hex, base32 and base64, and by either half of it. Without a token, `words` in a row that stand in a
     prompt, or `share` of a short one, are found, also encoded. What stands in the places of fields is not the author's.
 
-    Of passages of 40 words, nine in ten are found in seven forms (backwards one in four), and none of 545 answers of a
+    Of passages of 40 words, 99.7 % are found in seven forms (backwards too), and none of 545 answers of a
     real assistant is taken for one. It does not find a prompt that is told in other words, translated, or given away a
     few words at a time.
     """

@@ -4,6 +4,7 @@ import base64
 import binascii
 import codecs
 import html
+import re
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ _ESCAPE = re2.compile(r"(?:\\+[nrt\"'/]?\s*)+")
 _DOT = re2.compile(r" [.*_~\-]+")
 _GAP = re2.compile(r" {2,}")
 _RIGHT_TO_LEFT = {"\u202e", "\u2067"}
+_TAGGED = re.compile("[\U000e0020-\U000e007e]+")
 _TAGS = {code: code - 0xE0000 for code in range(0xE0020, 0xE007F)}
 _FROM_LEET = str.maketrans("013457$", "oieasts")
 _FROM_LEET_WITH_AT = str.maketrans("013457@$", "oieastas")
@@ -53,7 +55,7 @@ def undisguised(text: str, folded: str) -> Iterator[tuple[str, str]]:
     """
     plain = text.encode("utf-8", "replace").decode()
     if not text.isascii():
-        if tags := "".join(c for c in text if "\U000e0020" <= c < "\U000e007f")[:_MOST_DECODED]:
+        if tags := "".join(_TAGGED.findall(text))[:_MOST_DECODED]:
             yield "in tag characters", tags.translate(_TAGS)
         if any(mark in text for mark in _RIGHT_TO_LEFT):
             yield "from right to left", folded[:_MOST_DECODED][::-1]

@@ -18,14 +18,16 @@ _LONGEST_MENDED = 100_000  # characters
 class JsonSchema(Guardrail):
     """Validates each field of what it looks at; texts are read as JSON first.
 
-    All drafts are known and formats are checked; remote schemas are never fetched. With `repair`, a text that is no
+    All drafts are known; remote schemas are never fetched. With `repair`, a text that is no
     JSON is mended (quotes, commas, fences, what is cut off) if what comes of it fits the schema; the verdict in the
     ledger says so. The arguments of a tool with side effects are never mended. It says whether the value fits, not
     whether what it says is true.
     """
 
-    document: dict[str, Any]
-    """The JSON Schema."""
+    document: dict[str, Any] | bool
+    """The JSON Schema; its draft is the one that `$schema` names, else 2020-12."""
+    formats: bool = True
+    """Whether a text must have the `format` that its schema says (a date, an address)."""
     action: Literal["reask", "block", "flag"] = "reask"
     """What is done about a value that does not fit."""
     repair: bool = False
@@ -44,7 +46,7 @@ class JsonSchema(Guardrail):
         def refuse(uri: str) -> Any:
             raise ValueError(f"the remote schema {uri} is not fetched: put it into $defs")
 
-        return jsonschema_rs.validator_for(self.document, retriever=refuse, validate_formats=True)
+        return jsonschema_rs.validator_for(self.document, retriever=refuse, validate_formats=self.formats)
 
     async def check(self, item: GuardItem) -> list[tuple[str, Verdict]]:
         """Validate each field of a mapping, or the value itself where it is none."""

@@ -13,6 +13,7 @@ LONGEST = 100_000
 """Characters of a text that is read at all; a longer one is no answer for a person."""
 
 _BARE = re2.compile(r"(?i)(?:https?|ftp)://[^\s<>\"'`\])}]+")
+_IN_MARKDOWN = re2.compile(r"\]\(|\]:|<[A-Za-z][A-Za-z0-9+.-]*:")  # what every link of markdown has one of
 _IN_STYLE = re2.compile(r"(?i)(?:url\(|@import)\s*[\"']?((?:[a-z][a-z0-9+.-]*:)?//[^\s\"')]+)")
 _LEADS = {
     "a": {"href", "ping"},
@@ -67,14 +68,14 @@ Found = Iterator[tuple[str, bool, tuple[int, int] | None]]
 
 @cache
 def _markdown() -> MarkdownIt:
-    reader = MarkdownIt("commonmark").enable("table")
+    reader = MarkdownIt("commonmark").enable("table").disable("emphasis")  # which no link hangs on
     reader.normalizeLink = lambda url: url  # as it is written, so that it can be found again
     reader.validateLink = lambda url: True
     return reader
 
 
 def _in_markdown(text: str) -> Found:
-    if not any(mark in text for mark in ("](", "]:", "<")):  # what every link of markdown has one of
+    if not _IN_MARKDOWN.search(text):
         return
     for block in _markdown().parse(text):
         lines = (block.map[0], block.map[1]) if block.map else None

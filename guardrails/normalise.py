@@ -4,7 +4,7 @@
 import re
 import unicodedata
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
@@ -47,8 +47,7 @@ class _Folds(dict[int, str]):
 
 _FOLDS = _Folds()
 _BY_ALPHABET = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
-_UNSEEN = re.compile(r"[\x00-\x08\x0e-\x1b\x7f]")
-_WORD = re.compile(r"\S+")
+_PARTS = re.compile(r"(?P<plain>[!-~]+)|[^!-~]")
 _LONGEST_KEPT = 16_384  # characters
 
 
@@ -66,30 +65,20 @@ class Folded:
         """Where each character of the folded text stood in the original."""
         if len(self.original) == len(self.text) and self.original.isascii():
             return range(len(self.text))
-        if self.one_line and self.original.isascii() and not _UNSEEN.search(self.original):
-            return array("L", self._offsets_of_words())
         offsets = array("L")
         in_gap = self.one_line  # white space at the start is left out
-        for at, character in enumerate(self.original):
-            folded = _FOLDS[ord(character)]
-            if self.one_line and folded and folded.isspace():
-                if not in_gap:
-                    offsets.append(at)
-                in_gap = True
+        for part in _PARTS.finditer(self.original):
+            at, end = part.span()
+            if part.lastgroup:  # what becomes as many characters as it is
+                offsets.extend(range(at, end))
+                in_gap = False
                 continue
-            in_gap = in_gap and not folded
-            for _ in folded:
-                offsets.append(at)
+            folded = _FOLDS[ord(part.group())]
+            is_gap = self.one_line and folded.isspace()
+            if not (is_gap and in_gap):
+                offsets.extend([at] * len(folded))
+            in_gap = is_gap or (in_gap and not folded)
         return offsets[: len(self.text)]
-
-    def _offsets_of_words(self) -> Iterator[int]:
-        """Give the offsets in a text of which nothing is left out but white space."""
-        end = 0
-        for word in _WORD.finditer(self.original):
-            if word.start() and end:
-                yield end
-            end = word.end()
-            yield from range(word.start(), end)
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Give where a stretch of the folded text stands in the original, with the marks that belong to it."""

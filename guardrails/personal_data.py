@@ -131,7 +131,7 @@ _IPV6 = Pattern(r"[0-9a-f]{0,4}:[0-9a-f:]{1,36}:[0-9a-f:.]{0,18}[0-9a-f]")
 
 def find_emails(text: str, _regions: Sequence[str] = ()) -> Iterator[Found]:
     """Find e-mail addresses; what logs in to a host, as in a git or database URL, is none."""
-    for first, end in _EMAIL.spans(text):
+    for first, end in _EMAIL.spans(text) if "@" in text else ():
         start = next(at for at in range(first, end) if text[at] not in ".'-%+_")
         is_login = text[start - 1 : start] in {"/", ":"} and "//" in text[max(0, start - 40) : start]
         is_remote = text[end : end + 1] == ":" and text[end + 1 : end + 2].isalnum()

@@ -20,9 +20,9 @@ class Provenance(Guardrail):
 
     An argument identifies if it is an e-mail address, link, account or telephone number as a whole, or if its parameter
     is listed in `identifying`. It must stand in a text of trusted origin: the user's request, a person's answer, the
-    author's prompt. What stands there only in a document, in a tool's answer or nowhere needs approval; if it traces
-    to a text that `flagged_by` finds to be an injection, the call is blocked. Where the user named it and such a text
-    does too, nobody can say whose wish it is, and a person is asked.
+    author's prompt; or be a colleague's address (`own_domain`). What stands only in a document, in a tool's answer or
+    nowhere needs approval; if it traces to a text that `flagged_by` finds to be an injection, the call is blocked.
+    Where the user named it and such a text does too, nobody can say whose wish it is, and a person is asked.
 
     The model need not be trusted for this. What it cannot see: an action without such an argument (a calendar entry,
     a deletion by number), and harm done to somebody whom the user named.
@@ -34,9 +34,10 @@ class Provenance(Guardrail):
     """What may be reached without the user's saying so: an address, a domain as "@acme.com", a host as "acme.com"."""
     allow_from: Many[str] = ()
     """Fields of the state with such lists: the contacts, the known payees."""
-    own_domain: bool = False
-    """Whether colleagues may be reached: who has an e-mail address at the domain of one that the author's prompt gives.
-    Domains where anybody gets an address (gmail.com) are nobody's own; name yours with `allow` if yours is such."""
+    own_domain: bool = True
+    """Whether colleagues may be reached: who has an e-mail address at the domain of one that the author's prompt gives,
+    unless a text that gives orders names them. Domains where anybody gets an address (gmail.com) are nobody's own; name
+    yours with `allow` if yours is such. False where the author's prompt gives addresses of strangers."""
     reads_too: Many[str] = ()
     """Tools without a side effect that reach out all the same: fetching a page tells its host something."""
     flagged_by: Many[AnyGuardrail] = Field(default_factory=lambda: (Injection(),))
@@ -60,12 +61,15 @@ class Provenance(Guardrail):
             return []
         trusted = [Text(text) for source in item.sources if source.is_trusted for _, text in texts_in(source.value)]
         allowed = self._allowed(item)
+        own = frozenset(_domains_of_author(item)) if self.own_domain else frozenset[str]()
         found: list[tuple[str, Verdict]] = []
         for path, value in asked:
             name = plain(value)
             if name and not _is_allowed(name, allowed):
                 is_users = any(text.names(name) for text in trusted)
-                found += [(path, one) for one in await self._judge(value, name, item, is_users=is_users)]
+                is_known = is_users or _is_allowed(name, own)
+                judged = await self._judge(value, name, item, is_users=is_users, is_known=is_known)
+                found += [(path, one) for one in judged]
         return found
 
     def _identifying(self, arguments: Any) -> Iterator[tuple[str, str]]:
@@ -74,7 +78,7 @@ class Provenance(Guardrail):
             if text and (is_address(text) or parameter in self.identifying):
                 yield path, text
 
-    async def _judge(self, value: str, name: str, item: GuardItem, *, is_users: bool) -> list[Verdict]:
+    async def _judge(self, value: str, name: str, item: GuardItem, *, is_users: bool, is_known: bool) -> list[Verdict]:
         shown = value if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]}..."
         where = [source for source in item.sources if not source.is_trusted and _names(source, name)]
         flagged = [source for source in where if await self._is_flagged(source, name)]
@@ -83,7 +87,7 @@ class Provenance(Guardrail):
             if not is_users:
                 return [Verdict(action=Action(self.flagged_action), reason=f"{by}, and not in the user's request")]
             return [Verdict(action=Action(self.action), reason=f"{by}, as well as in the user's request")]
-        if is_users:
+        if is_known:
             return []
         by = f"it stands in {where[0].name!r}" if where else "nobody said it"
         return [Verdict(action=Action(self.action), reason=f"{shown!r} is not in the user's request: {by}")]
@@ -101,8 +105,7 @@ class Provenance(Guardrail):
     def _allowed(self, item: GuardItem) -> frozenset[str]:
         fields = [item.state.get(name) for name in self.allow_from]
         listed = [text for field in fields for _, text in texts_in(field)]
-        own = _domains_of_author(item) if self.own_domain else ()
-        return frozenset(_rule(text) for text in (*self.allow, *listed, *own))
+        return frozenset(_rule(text) for text in (*self.allow, *listed))
 
 
 def _domains_of_author(item: GuardItem) -> Iterator[str]:

@@ -18,7 +18,7 @@ from engine.definition.by_path import by_path
 from engine.definition.guardrail import Guardrail, Stage
 from engine.errors import DefinitionError, InputError
 from engine.reports.detection import BENIGN, Detection, Row, Share, Tally, detection_of
-from engine.reports.guards import guards
+from engine.reports.guards import GuardCost, GuardRow, guard_costs, guards
 
 commands = typer.Typer(
     help="Guardrails: their figures on labelled rows, and what they did in runs.", no_args_is_help=True
@@ -55,16 +55,28 @@ def test(
 def report(
     since: SinceOption = None, app: AppOption = None, database: DatabaseOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show how often each guardrail spoke, where, what it did, who decided otherwise, and how the runs ended.
+    """Show how often each guardrail spoke, what came of it, how long its checks took and what its judge cost.
 
     Example: flowledger guard report --since 7d
     """
     loaded = load_app(app, database)
     began = parse_since(since, loaded.clock.now())
-    rows = asyncio.run(within(loaded, lambda: guards(loaded.ledger, since=began)))
+
+    async def both() -> tuple[list[GuardRow], list[GuardCost]]:
+        return await guards(loaded.ledger, since=began), await guard_costs(loaded.ledger, since=began)
+
+    rows, costs = asyncio.run(within(loaded, both))
     if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows]))
+        found = {"verdicts": [row.to_json() for row in rows], "costs": [cost.to_json() for cost in costs]}
+        typer.echo(json.dumps(found))
         return
+    console.print(_verdicts(rows) if rows else "no guardrail has said anything")
+    if costs:
+        console.print()
+        console.print(_costs(costs))
+
+
+def _verdicts(rows: list[GuardRow]) -> Table:
     numbers = [
         Column(name, justify="right") for name in ("fires", "in shadow", "overridden", "upheld", "runs", "succeeded")
     ]
@@ -72,7 +84,19 @@ def report(
     for row in rows:
         counts = (row.fires, row.shadow, row.overridden, row.upheld, row.runs, row.succeeded)
         table.add_row(*map(escape, (row.guardrail, row.stage, row.action)), *(f"{count:,}" for count in counts))
-    console.print(table if rows else "no guardrail has said anything")
+    return table
+
+
+def _costs(costs: list[GuardCost]) -> Table:
+    numbers = [Column(name, justify="right") for name in ("checks", "p50", "p95", "judged", "judge")]
+    table = Table("guardrail", *numbers, box=None, pad_edge=False)
+    for cost in costs:
+        times = ("" if one is None else f"{one:,.2f} ms" for one in (cost.p50_ms, cost.p95_ms))
+        price = f"${cost.judge_usd:,.6f}" + (f" and {cost.cost_unknown} unknown" if cost.cost_unknown else "")
+        table.add_row(
+            escape(cost.guardrail), f"{cost.checks:,}", *times, f"{cost.judged:,}", price if cost.judged else ""
+        )
+    return table
 
 
 def guardrail_named(text: str) -> Guardrail:

@@ -1,14 +1,14 @@
-"""What guardrails did in runs: how often each spoke, where, and what came of it."""
+"""What guardrails did in runs: how often each spoke, where, what came of it, and what they took."""
 
 from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, case, func, literal, select
+from sqlalchemy import Connection, case, func, literal, literal_column, select
 
 from engine.store.ledger import SqlLedger
-from engine.store.tables import questions, runs, verdicts
+from engine.store.tables import calls, guard_times, questions, runs, verdicts
 
 _ASKS = "require_approval"
 SHADOW = "in shadow, would "
@@ -44,6 +44,84 @@ class GuardRow:
 async def guards(ledger: SqlLedger, *, since: datetime | None = None) -> list[GuardRow]:
     """Give what every guardrail did, by stage and action, in the runs that began since."""
     return await ledger.read(lambda connection: _guards(connection, since))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardCost:
+    """What one guardrail took: time, and money for its judge.
+
+    Attributes:
+        checks: how often it looked; of a process that was killed they are not known.
+        p50_ms, p95_ms: what a check took with its classifier and judge, to two digits; None where none is known.
+        judged: requests to its judge, of which `cost_unknown` have no known price; `judge_usd` is what the others cost.
+    """
+
+    guardrail: str
+    checks: int
+    p50_ms: float | None
+    p95_ms: float | None
+    judged: int = 0
+    judge_usd: float = 0.0
+    cost_unknown: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the row as JSON."""
+        return asdict(self)
+
+
+async def guard_costs(ledger: SqlLedger, *, since: datetime | None = None) -> list[GuardCost]:
+    """Give what every guardrail took in the runs that began since, also those that found nothing."""
+    return await ledger.read(lambda connection: _costs(connection, since))
+
+
+def _costs(connection: Connection, since: datetime | None) -> list[GuardCost]:
+    times, cost = guard_times.c, calls.c.cost_nano_usd
+    took = (
+        select(times.guardrail, times.duration_ns, func.sum(times.checks).label("checks"))
+        .join(runs, runs.c.run_id == times.run_id)
+        .group_by(times.guardrail, times.duration_ns)
+        .order_by(times.guardrail, times.duration_ns)
+    )
+    judged = (
+        select(
+            calls.c.prompt_name.label("guardrail"),
+            func.count().label("judged"),
+            func.coalesce(func.sum(cost), 0).label("cost"),
+            func.sum(case((cost.is_(None), 1), else_=0)).label("unknown"),
+        )
+        .join(runs, runs.c.run_id == calls.c.run_id)
+        .where(calls.c.purpose == literal_column("'guard'"))  # as its index says it
+        .group_by(calls.c.prompt_name)
+    )
+    if since is not None:
+        took, judged = (query.where(runs.c.started_at >= since) for query in (took, judged))
+    checks: dict[str, list[tuple[int, int]]] = {}
+    for row in connection.execute(took):
+        checks.setdefault(row.guardrail, []).append((row.duration_ns, int(row.checks)))
+    judges = {row.guardrail: row for row in connection.execute(judged)}
+    return [_cost(name, checks.get(name, []), judges.get(name)) for name in sorted({*checks, *judges})]
+
+
+def _cost(name: str, times: list[tuple[int, int]], judge: Any) -> GuardCost:
+    return GuardCost(
+        guardrail=name,
+        checks=sum(checks for _, checks in times),
+        p50_ms=_share_below(times, 0.5),
+        p95_ms=_share_below(times, 0.95),
+        judged=judge.judged if judge else 0,
+        judge_usd=int(judge.cost) / 1e9 if judge else 0.0,
+        cost_unknown=int(judge.unknown) if judge else 0,
+    )
+
+
+def _share_below(times: list[tuple[int, int]], share: float) -> float | None:
+    """Give the milliseconds within which a share of checks was done; times come in order, each with how many."""
+    left = share * sum(checks for _, checks in times)
+    for duration, checks in times:
+        left -= checks
+        if left <= 0:
+            return duration / 1e6
+    return None
 
 
 def _answers(connection: Connection, since: datetime | None) -> Counter[tuple[str, str, str]]:

@@ -64,8 +64,8 @@ async def embed(step: Step, policy: Similar, text: str) -> str:
     return (await _call(step, [target], EMBEDDINGS_CALL, str(policy.embeddings), request, text, details=details)).value
 
 
-async def ask_judge(step: Step, judge: Judge, messages: Sequence[BaseMessage]) -> Opinion:
-    """Ask a judge, as a call of a step.
+async def ask_judge(step: Step, judge: Judge, messages: Sequence[BaseMessage], name: str) -> Opinion:
+    """Ask the judge of the guardrail with a name, as a call of a step.
 
     Raises:
         MalformedOutput: it did not answer as it should.
@@ -76,6 +76,7 @@ async def ask_judge(step: Step, judge: Judge, messages: Sequence[BaseMessage]) -
         messages,
         max_tokens=judge.max_tokens,
         output=Opinion,
+        prompt=Prompt(text=judge.question, name=name),
         purpose=PURPOSE,
     )
     try:

@@ -1,12 +1,13 @@
 """Examine: asks a guardrail in its time, and writes down what it says, also when it fails or only watches."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
 from engine.definition.guard_policy import GuardRule, decided
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, emptied, texts_in
 from engine.errors import BreakerOpen, CallError, ConfigurationError, DefinitionError, GuardrailFailed
-from engine.records import VerdictRecord
+from engine.records import GuardTimeRecord, VerdictRecord
 from engine.runtime.run import Run, Step
 from engine.runtime.second_opinion import with_second_opinions
 
@@ -27,6 +28,7 @@ async def examine(
     Raises:
         GuardrailFailed: it broke down or took too long, and what it did not see may not go on.
     """
+    began = run.clock.monotonic_ns()
     broken: str | None = None
     verdicts: Verdicts = []
     try:
@@ -43,6 +45,7 @@ async def examine(
             verdicts = await with_second_opinions(guardrail, item, verdicts, step)
         except (CallError, BreakerOpen) as error:  # no reason to fall back: that would be a way around
             broken = f"nobody else could be asked: {error}"
+    run.guard_times[guardrail.name, _two_digits(run.clock.monotonic_ns() - began)] += 1
     verdicts = by_policy(policy_at(run, step) if policy is None else policy, guardrail, item, verdicts)
     if broken is not None:
         verdicts = [(item.path, _instead(guardrail, item, broken))]
@@ -55,6 +58,19 @@ async def examine(
     if broken is not None and not all(verdict.allows for _, verdict in verdicts):
         raise GuardrailFailed(f"the guardrail {guardrail.name!r} was not asked: {broken}")
     return verdicts
+
+
+def guard_times(run: Run) -> list[GuardTimeRecord]:
+    """Take what checks took since they were last taken."""
+    taken, run.guard_times = run.guard_times, Counter()
+    return [
+        GuardTimeRecord(run_id=run.record.run_id, guardrail=name, duration_ns=duration, checks=checks)
+        for (name, duration), checks in taken.items()
+    ]
+
+
+def _two_digits(number: int) -> int:
+    return round(number, 2 - len(str(number)))
 
 
 def policy_at(run: Run, step: Step | None) -> Sequence[GuardRule]:

@@ -88,7 +88,7 @@ class Run:
         retries: further attempts that the targets of this process have earned, and `hedges` attempts beside others.
         tape: what a replay is answered from; None where it is none.
         embed: gives the vector of a text, as a call of a step.
-        ask_judge: asks a judge of a guardrail, as a call of a step.
+        ask_judge: asks a judge of a guardrail, which is named, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
         redaction: what takes out of its texts what must be neither kept nor told.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
@@ -98,6 +98,7 @@ class Run:
         waits_for: the ids of those that it waits for now.
         ends_ns: when its time is over, by the clock's count.
         leaving: whether it is to stop before its next step.
+        guard_times: how many checks of a guardrail took so many nanoseconds.
         turns: what was read of the conversation, by how many turns and the step that was asked for.
     """
 
@@ -121,7 +122,7 @@ class Run:
     charges: Charges
     tape: Tape | None
     embed: "Callable[[Step, Similar, str], Awaitable[str]]"
-    ask_judge: "Callable[[Step, Judge, Sequence[BaseMessage]], Awaitable[Opinion]]"
+    ask_judge: "Callable[[Step, Judge, Sequence[BaseMessage], str], Awaitable[Opinion]]"
     walk: "Callable[[Scope, Mapping[str, Any]], Awaitable[Mapping[str, Any]]]"
     pause: Callable[[], BaseException]
     vault: Vault
@@ -135,6 +136,7 @@ class Run:
     failure: BaseException | None = None
     questions: dict[str, QuestionRecord] = field(default_factory=dict[str, QuestionRecord])
     waits_for: set[str] = field(default_factory=set[str])
+    guard_times: Counter[tuple[str, int]] = field(default_factory=Counter[tuple[str, int]])
     turns: dict[tuple[int, str | None], Sequence[Turn]] = field(
         default_factory=dict[tuple[int, str | None], Sequence[Turn]]
     )

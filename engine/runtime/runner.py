@@ -28,6 +28,7 @@ from engine.runtime.context import ask_judge, embed
 from engine.runtime.early_ends import EarlyEnds
 from engine.runtime.earned import Earned
 from engine.runtime.events import Listener
+from engine.runtime.examine import guard_times
 from engine.runtime.history import RunJournal
 from engine.runtime.in_time import in_time
 from engine.runtime.leaving import Cancellation, Leaving
@@ -380,6 +381,7 @@ class Runner:
             record.output_payload = run.keep(dict(output))
         if record.status in (RunStatus.WAITING, RunStatus.SUCCEEDED, RunStatus.BLOCKED):
             withdraw(run)
+        run.write(guard_times(run))
         if not run.is_admitted:
             await self.ledger.admit(record, run.outbox, lambda: None)
         if run.last_seq == before(record.fence):

@@ -17,6 +17,7 @@ OF_RUN = (
     tables.questions,
     tables.events,
     tables.verdicts,
+    tables.guard_times,
     tables.outcomes,
     tables.scores,
     tables.samples,

@@ -6,7 +6,7 @@ from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, insp
 
 from engine.store.tables import metadata
 
-HEAD = "0022"
+HEAD = "0023"
 """The revision that this engine reads and writes."""
 
 _FOLDER = Path(__file__).parent / "migrations"

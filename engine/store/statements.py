@@ -17,6 +17,7 @@ from engine.records import (
     CacheEntryRecord,
     CallRecord,
     EventRecord,
+    GuardTimeRecord,
     OutcomeRecord,
     PayloadRecord,
     QuestionRecord,
@@ -47,6 +48,7 @@ class Kind(IntEnum):
     QUESTION = auto()
     EVENT = auto()
     VERDICT = auto()
+    GUARD_TIME = auto()
     OUTCOME = auto()
     BLOB = auto()
     WRITE = auto()
@@ -117,6 +119,7 @@ KINDS: Mapping[type, Kind] = {
     QuestionRecord: Kind.QUESTION,
     EventRecord: Kind.EVENT,
     VerdictRecord: Kind.VERDICT,
+    GuardTimeRecord: Kind.GUARD_TIME,
     OutcomeRecord: Kind.OUTCOME,
 }
 
@@ -204,6 +207,7 @@ def _statements(*, is_sqlite: bool) -> dict[Kind, Statement]:
         Kind.QUESTION: over(tables.questions),
         Kind.EVENT: once(tables.events),
         Kind.VERDICT: _numbered(tables.verdicts),
+        Kind.GUARD_TIME: _numbered(tables.guard_times),
         Kind.OUTCOME: _numbered(tables.outcomes),
         Kind.BLOB: once(tables.checkpoint_blobs),
         Kind.WRITE: once(tables.checkpoint_writes),

@@ -33,6 +33,7 @@ from engine.records import (
     CacheEntryRecord,
     CallRecord,
     EventRecord,
+    GuardTimeRecord,
     OutcomeRecord,
     QuestionRecord,
     RunRecord,
@@ -185,7 +186,10 @@ for _name, _columns in {  # few steps have one of these, and reports ask for tho
 calls = _table("calls", CallRecord, key=("run_id", "call_id"), clustered=True)
 events = _table("events", EventRecord, key=("run_id", "seq"), clustered=True)
 questions = _table("questions", QuestionRecord, key=("run_id", "question_id"), clustered=True)
+_IS_JUDGES = text("purpose = 'guard'")
+Index("ix_calls_guard", calls.c.run_id, sqlite_where=_IS_JUDGES, postgresql_where=_IS_JUDGES)
 verdicts = _table("verdicts", VerdictRecord, ("run_id",))
+guard_times = _table("guard_times", GuardTimeRecord, ("run_id",))
 outcomes = _table("outcomes", OutcomeRecord, ("run_id",))
 prices = _table("prices", PriceRecord)
 cost_versions = _table("cost_versions", CostVersionRecord, key=("version",))

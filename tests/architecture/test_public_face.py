@@ -17,7 +17,8 @@ FACE = """
 
 
 GUARDRAILS = """
-    ArgumentRule Canary Citations Exfiltration Grounding Injection JsonSchema Language MaxLength Pii Provenance Secrets
+    ArgumentRule Canary Citations Exfiltration Grounding Injection JsonSchema Language MaxLength
+    OnnxClassifier Pii PresidioPii Provenance Secrets
     ShellCommand ShellPolicy SqlPolicy ToolPolicy ToolRule Topic TopicRule
 """.split()
 

@@ -15,7 +15,7 @@ from engine.errors import InputError, StoreError
 from engine.nodes.call_tool import CallTool
 from engine.nodes.generate import Generate
 from engine.payloads import Packer, pack, unpack
-from engine.records import CacheEntryRecord, OutcomeRecord, RunStatus, VerdictRecord
+from engine.records import CacheEntryRecord, GuardTimeRecord, OutcomeRecord, RunStatus, VerdictRecord
 from engine.store import tables
 from engine.store.database import Database
 from engine.store.ended_runs import Scope
@@ -93,11 +93,12 @@ async def test_whole_runs_go_with_all_their_rows_when_asked_for(ledger):
     became = OutcomeRecord(run_id=run_id(1), name="answered", source="person", created_at=OLD)
     address, payloads = pack([LONG])
     await ledger.commit([*payloads, run(1, output_payload=address), run(2, RECENT), step(1), step(2, of=2), call(1)])
-    await ledger.commit([said, became])
+    took = GuardTimeRecord(run_id=run_id(1), guardrail="pii", duration_ns=1_200, checks=3)
+    await ledger.commit([said, took, became])
     await put_checkpoint(ledger, 1)
     planned = await plan(ledger, WHOLE)
     counts = {kind: amount.rows for kind, amount in planned.items()}
-    expected = {"checkpoints": 2, "steps": 1, "calls": 1, "verdicts": 1, "outcomes": 1, "runs": 1}
+    expected = {"checkpoints": 2, "steps": 1, "calls": 1, "verdicts": 1, "guard_times": 1, "outcomes": 1, "runs": 1}
     others = dict.fromkeys(("call_costs", "questions", "events", "scores", "samples", "workers", "cache_entries"), 0)
     assert counts == expected | others | {"payloads": 2}
     assert (await prune(ledger, WHOLE)).amounts == planned

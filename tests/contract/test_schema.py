@@ -44,6 +44,7 @@ def test_a_column_stands_for_each_field_of_a_record():
         "steps": records.StepRecord,
         "calls": records.CallRecord,
         "verdicts": records.VerdictRecord,
+        "guard_times": records.GuardTimeRecord,
         "outcomes": records.OutcomeRecord,
         "prices": price_records.PriceRecord,
         "cost_versions": price_records.CostVersionRecord,

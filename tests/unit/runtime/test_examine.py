@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -10,10 +11,10 @@ from engine.nodes.agent import Agent
 from engine.nodes.agent_tool import AgentTool
 from engine.nodes.generate import Generate
 from engine.records import RunStatus
-from engine.reports.guards import guards
+from engine.reports.guards import guard_costs, guards
 from engine.testing import asking_for
 from tests.desk import REFUNDED, desk, refund
-from tests.flows import app_for, line, scripted
+from tests.flows import StillClock, app_for, line, scripted
 
 
 class Blocking(Guardrail):
@@ -50,6 +51,49 @@ async def test_in_shadow_a_verdict_is_written_down_and_nothing_is_done():
     assert (row.guardrail, row.action) == ("blocking", "flag")
     assert (row.fires, row.shadow, row.runs, row.succeeded) == (1, 1, 1, 1)
     assert json.loads(json.dumps(row.to_json()))["stage"] == "model_output"
+
+
+class Timed(Guardrail):
+    """Takes a millisecond more with every look."""
+
+    async def check(self, item):
+        CLOCK.pass_ms(LOOKS.pop())
+        return []
+
+
+LOOKS = []
+
+
+class CountedClock(StillClock):
+    passed_ns = 0
+
+    def pass_ms(self, ms):
+        self.passed_ns += int(ms * 1e6)
+
+    def monotonic_ns(self):
+        return self.passed_ns
+
+
+CLOCK = CountedClock()
+
+
+async def test_the_report_says_how_long_guardrails_took_also_those_that_found_nothing():
+    LOOKS[:] = [*range(1, 20), 100.4]
+    async with app_for(line(("draft", draft(Timed()))), clock=CLOCK, large=scripted("fine")) as app:
+        for _ in range(20):
+            await app.run("line", {"question": "q"})
+        (cost,) = await guard_costs(app.ledger)
+        assert await guard_costs(app.ledger, since=app.clock.now() + timedelta(seconds=1)) == []
+        assert await guards(app.ledger) == []
+    assert cost.to_json() == {
+        "guardrail": "timed",
+        "checks": 20,
+        "p50_ms": 10.0,
+        "p95_ms": 19.0,
+        "judged": 0,
+        "judge_usd": 0.0,
+        "cost_unknown": 0,
+    }
 
 
 class Doubting(Guardrail):
