@@ -20,10 +20,10 @@ from engine.runtime.leaving import Leaving
 from engine.store.hints import next_due
 from engine.store.lanes import Wanted
 from engine.store.lease import count_alive
+from engine.store.lease_time import beat_seconds
 from engine.store.run_queue import due_count, forget_lanes
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
-_REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
 _SAMPLE_SECONDS = 1.0
 _ALARM_SECONDS = 1.0
@@ -189,7 +189,7 @@ class Worker:
             if lost:
                 self._wake.set()
                 await ledger.announce(lost)
-            await asyncio.sleep(_REAP_SECONDS)
+            await asyncio.sleep(beat_seconds(ledger.lease_seconds))
 
     async def _see_to_schedules(self) -> None:
         """Queue what schedules ask for, as soon as it is due."""
