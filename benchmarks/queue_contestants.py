@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.util import find_spec
+from multiprocessing.connection import Connection
 from typing import Any, Protocol
 
 import psycopg
@@ -27,6 +28,8 @@ from engine.store.database import Database
 AT_ONCE = 50
 LOOK_SECONDS = 0.05
 NOTES = "FLOWLEDGER_BENCHMARK_NOTES"  # where runs note that they start
+
+PEERS = [peer for peer in ("dbos", "procrastinate", "pgqueuer") if find_spec(peer)]
 
 Ready = Callable[[], None]  # says that a worker could begin, and waits until it may
 
@@ -46,6 +49,7 @@ class Contestant(Protocol):
 
     name: str
     on: str
+    share: float  # of the runs that are asked for: a quick one needs more for the same time
 
     async def prepare(self, url: str) -> None:
         """Make what it needs in an empty database."""
@@ -90,6 +94,7 @@ class Flowledger:
     """A workflow of one node, run by `Worker`: every run has its row, its step, its payloads, its fence."""
 
     name = "flowledger"
+    share = 1.0
 
     def __init__(self, on: str) -> None:
         self.on = on
@@ -136,6 +141,7 @@ class ClaimAlone(Flowledger):
     """The same without a graph: each run is claimed and finished under its fence, and nothing is between."""
 
     name = "flowledger, claim and completion alone"
+    share = 4.0
 
     async def work(self, url: str, ready: Ready) -> None:
         """Claim for every free slot, and finish each."""
@@ -169,6 +175,7 @@ class Dbos:
     """DBOS Transact: a workflow without steps, in a queue."""
 
     name = "DBOS"
+    share = 0.5
 
     def __init__(self, on: str) -> None:
         self.on = on
@@ -232,7 +239,7 @@ class Dbos:
 class Procrastinate:
     """Procrastinate, with its notifications."""
 
-    name, on = "Procrastinate", "PostgreSQL"
+    name, on, share = "Procrastinate", "PostgreSQL", 0.5
 
     def _open(self, url: str) -> tuple[Any, Any]:
         from procrastinate import App as Procrastination
@@ -275,7 +282,7 @@ class Procrastinate:
 class PgQueuer:
     """PgQueuer; it deletes what has finished and keeps a line in its log."""
 
-    name, on = "PgQueuer", "PostgreSQL"
+    name, on, share = "PgQueuer", "PostgreSQL", 4.0
 
     @asynccontextmanager
     async def _open(self, url: str) -> AsyncIterator[Any]:
@@ -339,8 +346,18 @@ def count(url: str, query: str) -> int:
 def contestants() -> dict[str, Contestant]:
     """Give all that are installed, by name and database."""
     found: list[Contestant] = [kind(on) for on in ("PostgreSQL", "SQLite") for kind in (ClaimAlone, Flowledger)]
-    if find_spec("dbos"):
-        found += [Dbos("PostgreSQL"), Dbos("SQLite")]
-    found += [Procrastinate()] if find_spec("procrastinate") else []
-    found += [PgQueuer()] if find_spec("pgqueuer") else []
+    found += [Dbos("PostgreSQL"), Dbos("SQLite")] if "dbos" in PEERS else []
+    found += [Procrastinate()] if "procrastinate" in PEERS else []
+    found += [PgQueuer()] if "pgqueuer" in PEERS else []
     return {f"{one.name}, {one.on}": one for one in found}
+
+
+def work_apart(name: str, url: str, notes: str, line: Connection) -> None:
+    """Work in a process of its own: say on the line that it could begin, and wait until it may."""
+    os.environ[NOTES] = notes  # the process that this was forked from has another
+
+    def ready() -> None:
+        line.send("ready")
+        line.recv()
+
+    asyncio.run(contestants()[name].work(url, ready))

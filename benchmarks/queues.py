@@ -3,7 +3,7 @@
 Throughput: runs are queued, then one and two worker processes at 50 at a time begin; measured from the first start to
 the moment when the last end is in the database. Latency: two idle workers, runs queued one by one, from the call that
 queues one to its first statement. Recovery: of two workers with runs of two seconds one gets SIGKILL; measured until
-the last run that it had starts again. Peers are measured where they are installed:
+the last run that it had starts again, or "never" after --patience seconds. Peers are measured where they are installed:
 
     uv run --with dbos --with procrastinate --with pgqueuer python benchmarks/queues.py --runs 3000 --rounds 3
     uv run python benchmarks/queues.py --claims 300 --rows 1000000
@@ -13,21 +13,23 @@ the last run that it had starts again. Peers are measured where they are install
 import argparse
 import asyncio
 import json
+import multiprocessing
 import os
 import signal
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection as PipeConnection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psycopg
-from queue_contestants import NOOP, NOTES, Contestant, Flowledger, contestants
+from queue_contestants import NOOP, NOTES, PEERS, Contestant, Flowledger, contestants, work_apart
 from rich.console import Console
 from rich.table import Table
 
@@ -35,8 +37,13 @@ from engine import App
 
 Figures = dict[str, float | None]
 STDERR = Console(stderr=True)
-DEEP = ("flowledger", "DBOS", "Procrastinate")  # a smaller share of the runs will do for these
+START_PATIENCE = 60  # seconds
+FORKING = multiprocessing.get_context("forkserver")
 KILLED = 80  # runs of two seconds each when one of two workers is killed
+
+
+class Unable(Exception):
+    """A contestant could not do what it was asked; the message says what."""
 
 
 @contextmanager
@@ -62,48 +69,68 @@ def fresh(contestant: Contestant, postgres: str) -> Iterator[str]:
 
 
 class Workers:
-    """Worker processes of a contestant; they import and connect first, and begin when told."""
+    """Worker processes of a contestant, forked from one that has imported all; they connect, and begin when told."""
 
     def __init__(self, name: str, url: str, number: int) -> None:
-        command = [sys.executable, __file__, "--work", name, "--url", url]
-        self.processes = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            for _ in range(number)
-        ]
-        for process in self.processes:
-            assert process.stdout is not None
-            if process.stdout.readline() != b"ready\n":
-                raise SystemExit(f"a worker of {name} did not start: {' '.join(command)}")
+        self.name, self.url = name, url
+        self.processes: list[BaseProcess] = []
+        self.lines: list[PipeConnection] = []
+        for _ in range(number):
+            mine, theirs = FORKING.Pipe()
+            process = FORKING.Process(target=work_apart, args=(name, url, os.environ[NOTES], theirs), daemon=True)
+            process.start()
+            theirs.close()
+            self.processes.append(process)
+            self.lines.append(mine)
+        for line in self.lines:
+            if not line.poll(START_PATIENCE):
+                raise Unable(f"{name}: a worker did not start within {START_PATIENCE} s")
+            self._hear(line)
+
+    def _hear(self, line: PipeConnection) -> None:
+        try:
+            line.recv()
+        except EOFError:
+            raise Unable(f"{self.name}: a worker ended before it could begin") from None
 
     def begin(self) -> None:
         """Let them work."""
-        for process in self.processes:
-            assert process.stdin is not None
-            process.stdin.write(b"go\n")
-            process.stdin.flush()
+        for line in self.lines:
+            line.send("go")
 
-    def cpu_ms(self) -> float:
-        """Give the milliseconds of CPU that they have used; that of a database server is not among them."""
-        files = (Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split() for process in self.processes)
-        return sum(1000 * (int(file[11]) + int(file[12])) / os.sysconf("SC_CLK_TCK") for file in files)
+    def check(self) -> None:
+        """See that none has ended by itself."""
+        ended = [process.exitcode for process in self.processes if process.exitcode not in (None, -signal.SIGKILL)]
+        if ended:
+            raise Unable(f"{self.name}: a worker ended with {ended[0]}")
+
+    def cpu_ms(self) -> tuple[float, float]:
+        """Give the milliseconds of CPU that they have used, and those of the PostgreSQL server for them."""
+        own = sum(cpu_ms_of(process.pid) for process in self.processes)
+        if self.url.startswith("sqlite"):
+            return own, 0.0
+        with psycopg.connect(self.url) as connection:
+            here = "datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            found = connection.execute(f"SELECT pid FROM pg_stat_activity WHERE {here}").fetchall()  # type: ignore[arg-type]
+        return own, sum(cpu_ms_of(pid) for (pid,) in found)
 
     def __enter__(self) -> "Workers":
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self.processes:
+        for process, line in zip(self.processes, self.lines, strict=True):
             process.kill()
-            process.wait()
-            for pipe in (process.stdin, process.stdout):
-                assert pipe is not None
-                pipe.close()
+            process.join()
+            line.close()
 
 
-def ready() -> None:
-    """Say from within a worker that it could begin, and wait until it may."""
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    sys.stdin.readline()
+def cpu_ms_of(pid: int | None) -> float:
+    """Give the milliseconds of CPU that a process of this machine has used; of one that cannot be seen, none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0.0
+    return 1000 * (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def starts() -> dict[int, list[float]]:
@@ -115,12 +142,13 @@ def starts() -> dict[int, list[float]]:
     return found
 
 
-def wait_for(contestant: Contestant, url: str, runs: int, patience: float) -> float:
+def wait_for(contestant: Contestant, working: Workers, runs: int, patience: float) -> float:
     """Wait until so many runs have ended, and give when that was."""
     ends = time.time() + patience
-    while contestant.finished(url) < runs:
+    while (finished := contestant.finished(working.url)) < runs:
+        working.check()
         if time.time() > ends:
-            raise SystemExit(f"{contestant.name}: {contestant.finished(url)} of {runs} finished in {patience:.0f} s")
+            raise Unable(f"{contestant.name}: {finished} of {runs} finished in {patience:.0f} s")
         time.sleep(0.02)
     return time.time()
 
@@ -139,10 +167,12 @@ def throughput(name: str, contestant: Contestant, runs: int, workers: int, postg
         queued = asyncio.run(enqueue(contestant, url, range(runs)))
         before = working.cpu_ms()
         working.begin()
-        end = wait_for(contestant, url, runs, patience=300)
-        spent = (working.cpu_ms() - before) / runs
+        end = wait_for(contestant, working, runs, patience=60 + runs / 20)
+        after = working.cpu_ms()
         first = min(at for times in starts().values() for at in times)
-        return {"queued/s": queued, f"runs/s, {workers}": runs / (end - first), f"CPU ms/run, {workers}": spent}
+        client, server = ((now - then) / runs for now, then in zip(after, before, strict=True))
+        found: Figures = {"queued/s": queued, f"runs/s, {workers}": runs / (end - first)}
+        return found | {f"worker ms/run, {workers}": client, f"server ms/run, {workers}": server}
 
 
 async def one_by_one(contestant: Contestant, url: str, numbers: Sequence[int], gap: float) -> dict[int, float]:
@@ -168,9 +198,9 @@ def latency(name: str, contestant: Contestant, runs: int, postgres: str) -> Figu
     with fresh(contestant, postgres) as url, Workers(name, url, 2) as working:
         working.begin()
         asyncio.run(enqueue(contestant, url, [-1]))
-        wait_for(contestant, url, 1, patience=60)
+        wait_for(contestant, working, 1, patience=60)
         queued = asyncio.run(one_by_one(contestant, url, range(runs), 0.05))
-        wait_for(contestant, url, runs + 1, patience=60)
+        wait_for(contestant, working, runs + 1, patience=60)
         p50, p95 = lateness(queued)
     return {"start p50 ms": p50, "start p95 ms": p95}
 
@@ -185,7 +215,7 @@ def compare_tenants(options: argparse.Namespace) -> dict[str, Figures]:
             working.begin()
             small = [20 * number + 1 for number in range(120)]  # the lane is the rest of a division by 20
             alone = asyncio.run(one_by_one(one, url, small[:60], 0.1))
-            wait_for(one, url, 60, patience=60)
+            wait_for(one, working, 60, patience=60)
             asyncio.run(enqueue(one, url, [20 * number for number in range(options.flood)], seconds=0.2))
             beside = asyncio.run(one_by_one(one, url, small[60:], 0.1))
             still = 60 + options.flood - one.finished(url)
@@ -202,11 +232,15 @@ def recovery(name: str, contestant: Contestant, postgres: str, patience: float) 
     with fresh(contestant, postgres) as url, Workers(name, url, 2) as working:
         asyncio.run(enqueue(contestant, url, range(KILLED), seconds=2.0))
         working.begin()
+        ends = time.time() + START_PATIENCE
         while len(starts()) < KILLED:
+            working.check()
+            if time.time() > ends:
+                raise Unable(f"{name}: {len(starts())} of {KILLED} runs started in {START_PATIENCE} s")
             time.sleep(0.02)
-        working.processes[0].send_signal(signal.SIGKILL)
+        working.processes[0].kill()
         killed_at = time.time()
-        working.processes[0].wait()  # as whatever started it does; else it looks as if it were there
+        working.processes[0].join()  # as whatever started it does; else it looks as if it were there
         while contestant.finished(url) < KILLED and time.time() < killed_at + patience:
             time.sleep(0.1)
         again = [times[-1] - killed_at for times in starts().values() if len(times) > 1]
@@ -220,15 +254,26 @@ def compare(options: argparse.Namespace) -> dict[str, Figures]:
     found: dict[str, dict[str, list[float | None]]] = {name: defaultdict(list) for name in chosen}
     for number in range(options.rounds):
         for name, one in chosen.items():
-            STDERR.print(f"[dim]round {number + 1}: {name}[/dim]")
-            runs = options.runs * (4 if one.name not in DEEP else 1)
-            parts = [throughput(name, one, runs, workers, options.postgres) for workers in (1, 2)]
-            if "alone" not in name:
-                parts.append(latency(name, one, 100, options.postgres))
-            if number == 0 and "alone" not in name:
-                parts.append(recovery(name, one, options.postgres, options.patience))
-            for part in parts:
-                for head, value in part.items():
+            runs = round(options.runs * one.share)
+            parts = {
+                f"{runs:,} runs, one worker": partial(throughput, name, one, runs, 1, options.postgres),
+                "two workers": partial(throughput, name, one, runs, 2, options.postgres),
+                "latency": partial(latency, name, one, 100, options.postgres),
+                "recovery": partial(recovery, name, one, options.postgres, options.patience),
+            }
+            if "alone" in name:
+                del parts["latency"], parts["recovery"]
+            if number > 0:
+                parts.pop("recovery", None)
+            for part, measure in parts.items():
+                STDERR.print(f"[dim]round {number + 1}: {name}: {part}[/dim]")
+                try:
+                    figures = measure()
+                except Unable as why:  # the others are measured all the same
+                    STDERR.print(f"[yellow]{why}[/yellow]")
+                    continue
+                STDERR.print(f"[dim]{figures}[/dim]")  # whoever stops here has these
+                for head, value in figures.items():
                     found[name][head].append(value)
     return {
         name: {
@@ -316,19 +361,16 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3000, help="runs of a measurement of throughput")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--only", default="", metavar="TEXT", help="contestants whose name has this text")
-    parser.add_argument("--patience", type=float, default=45, help="seconds to wait for lost runs")
+    parser.add_argument("--patience", type=float, default=25, help="seconds to wait for lost runs")
     parser.add_argument("--postgres", metavar="URL", default="postgresql://root@127.0.0.1:5432/test")
     parser.add_argument("--claims", type=int, default=0, metavar="N", help="only time N claims, in a crowd and not")
     parser.add_argument("--fairness", action="store_true", help="only measure a small tenant beside a flood")
     parser.add_argument("--flood", type=int, default=5000, help="runs of the flood")
     parser.add_argument("--rows", type=int, default=1_000_000, help="finished runs in the crowd")
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--work", help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.work:
-        asyncio.run(contestants()[options.work].work(options.url, ready))
-        return
+    os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # where workers find what they import
+    FORKING.set_forkserver_preload(["queue_contestants", *PEERS])
     title = f"{options.runs:,} runs, 50 at a time"
     if options.claims:
         rows, title = compare_claims(options), f"{options.claims:,} claims of ten runs"

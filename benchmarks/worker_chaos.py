@@ -43,7 +43,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from engine import App, Worker
 from engine.chaos.books import contradictions
 from engine.chaos.facts import gather
-from engine.store import lease, tables
+from engine.store import tables
 from engine.store.database import Database
 
 KINDS = ("SQLite", "PostgreSQL", "NATS + PostgreSQL")
@@ -413,7 +413,7 @@ def main() -> None:
     if options.workers < 2 or min(options.runs, options.rest) <= 0:
         parser.error("there are at least two workers, a run, and some time for a step")
     if options.lease:
-        lease.LEASE_SECONDS, lease._BEAT_SECONDS = options.lease, options.lease / 4
+        os.environ["FLOWLEDGER_LEASE_SECONDS"] = str(options.lease)
     chosen = [kind for kind in KINDS if kind in (options.on or KINDS)]
     reports: dict[str, Report | str] = {}
     asyncio.run(warm_up())

@@ -33,6 +33,7 @@ from engine.runtime.runner import Runner
 from engine.runtime.stream import Streams
 from engine.runtime.targets.model import ModelTarget
 from engine.runtime.vault import ENVIRONMENT, TokenKey
+from engine.store.lease_time import LEASE_SECONDS, checked_lease
 from engine.store.ledger import SqlLedger
 from engine.store.prices import read_prices
 from engine.store.run_ledger import KeepCheckpoints
@@ -43,7 +44,7 @@ DEFAULT_DATABASE = "sqlite:///runs.db"
 class Deployment:
     """What a deployment chooses: which workflows, which model plays which role, in which database.
 
-    FLOWLEDGER_DATABASE, FLOWLEDGER_DISPATCHER and FLOWLEDGER_MODEL_<ROLE> win over what is written here.
+    FLOWLEDGER_DATABASE, _DISPATCHER, _LEASE_SECONDS and _MODEL_<ROLE> win over what is written here.
 
     Args:
         workflows: the workflows, each under a name of its own.
@@ -54,6 +55,8 @@ class Deployment:
         spend_limits: what tenants, users, workflows or the app may spend in a window of time.
         indexer: builds collections of documents for `flowledger index`.
         dispatcher: who tells workers of queued runs: nats://HOST/NAME, postgresql://..., `local` or one of your own.
+        lease_seconds: 1 to 900; a worker unheard of for so long is taken for dead, and its runs go to others. All
+            processes on a ledger should have the same.
         limits: what providers ("openai") and targets ("openai:gpt-5-mini") allow; calls wait for room.
         evaluation: an Evaluation: what redacts cases and tapes, and what scores which workflow.
         alarms: figures that workers watch, each an Alarm, and who is told of them.
@@ -64,7 +67,8 @@ class Deployment:
         clock: time, ids and chance; a test brings its own.
 
     Raises:
-        ConfigurationError: two workflows share a name, or a workflow needs a role that no model plays.
+        ConfigurationError: two workflows share a name, a workflow needs a role that no model plays, or no worker could
+            keep the lease.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class Deployment:
         spend_limits: Sequence[SpendLimit] = (),
         indexer: Indexer | None = None,
         dispatcher: Dispatcher | str | None = None,
+        lease_seconds: float = LEASE_SECONDS,
         limits: Mapping[str, RateLimit] | None = None,
         evaluation: Any = None,
         alarms: Sequence[Any] = (),
@@ -95,6 +100,7 @@ class Deployment:
         self.spend_limits = tuple(spend_limits)
         self.indexer = indexer
         self.dispatcher = os.environ.get("FLOWLEDGER_DISPATCHER") or dispatcher
+        self.lease_seconds = checked_lease(os.environ.get("FLOWLEDGER_LEASE_SECONDS") or lease_seconds)
         self.limits = dict(limits or {})
         self.evaluation = evaluation
         self.alarms = tuple(alarms)
@@ -126,7 +132,13 @@ class Deployment:
         """
         if self._ledger is None:
             self._quiet_logs = QuietLogs(self.redaction) if self.redaction else None
-            self._ledger = SqlLedger.open(self.database, self.dispatcher, self.clock.random, keep=self.keep_checkpoints)
+            self._ledger = SqlLedger.open(
+                self.database,
+                self.dispatcher,
+                self.clock.random,
+                keep=self.keep_checkpoints,
+                lease_seconds=self.lease_seconds,
+            )
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
 

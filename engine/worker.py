@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from engine.app import App
-from engine.dispatch.crowd import delay
+from engine.dispatch.crowd import delay, off_watch, watching
 from engine.dispatch.hearing import Hearing
 from engine.dispatch.stopping import stop
 from engine.errors import EngineError, LeaseLost, StoreError
@@ -20,10 +20,10 @@ from engine.runtime.leaving import Leaving
 from engine.store.hints import next_due
 from engine.store.lanes import Wanted
 from engine.store.lease import count_alive
+from engine.store.lease_time import beat_seconds
 from engine.store.run_queue import due_count, forget_lanes
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
-_REAP_SECONDS = 2.0
 _FIRE_SECONDS = 1.0
 _SAMPLE_SECONDS = 1.0
 _ALARM_SECONDS = 1.0
@@ -189,7 +189,7 @@ class Worker:
             if lost:
                 self._wake.set()
                 await ledger.announce(lost)
-            await asyncio.sleep(_REAP_SECONDS)
+            await asyncio.sleep(beat_seconds(ledger.lease_seconds))
 
     async def _see_to_schedules(self) -> None:
         """Queue what schedules ask for, as soon as it is due."""
@@ -214,7 +214,7 @@ class Worker:
             await asyncio.sleep(_ALARM_SECONDS)
 
     async def _see_to_the_delayed(self, ear: Hearing) -> None:
-        """Look as soon as a delayed run is due; of many workers some do so at once, the others a little later."""
+        """Look as soon as a delayed run is due; of many workers some keep watch, and of these a few look at once."""
         after: datetime | None = None  # up to when delayed runs have been looked for, by the clock of the database
         while True:
             wait, is_due = _DUE_SECONDS, False
@@ -223,8 +223,11 @@ class Worker:
                 at, now = await self.app.ledger.read(partial(next_due, wanted=wanted, after=after, within=_DUE_SECONDS))
                 after, is_due = at or now, at is not None
                 if at is not None:
-                    late = delay(1, ear.peers, self.app.clock.random) + _LATE_SECONDS
+                    late = delay(1, watching(ear.peers), self.app.clock.random) + _LATE_SECONDS
                     wait = max((at - now).total_seconds(), 0.0) + late
             await asyncio.sleep(wait)
             if is_due:
                 await ear.look()
+            if off := off_watch(ear.peers, _DUE_SECONDS, self.app.clock.random):
+                after = None
+                await asyncio.sleep(off)

@@ -27,6 +27,7 @@ from engine.operating.metrics import Metrics
 from engine.operating.parent import DRAINED, LINE, TOO_LARGE, Parent
 from engine.ports import Taken
 from engine.runtime.enqueue import DEFAULT_QUEUE
+from engine.store.lease_time import checked_lease
 from engine.worker import Worker
 
 
@@ -57,6 +58,13 @@ def worker(
         int | None,
         typer.Option(min=1, max=65535, help="Answer /livez, /readyz and /metrics on this port of the loopback."),
     ] = None,
+    lease_seconds: Annotated[
+        float | None,
+        typer.Option(
+            envvar="FLOWLEDGER_LEASE_SECONDS",
+            help="After how long unheard of a worker is taken for dead, 1 to 900; else the app's own, 8.",
+        ),
+    ] = None,
     reload: Annotated[bool, typer.Option("--reload", help="Drain and start again when files change here.")] = False,
     until_empty: Annotated[bool, typer.Option("--until-empty", help="End when nothing is due any more.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not say how each run ended.")] = False,
@@ -77,6 +85,8 @@ def worker(
         ended, code = _as_parent(processes, health_port, reload=reload, until_empty=until_empty)
     else:
         loaded = load_app(app, database, dispatcher)
+        if lease_seconds is not None:
+            loaded.lease_seconds = checked_lease(lease_seconds)
         heard = None if quiet or as_json else _say
         names = _listed(workflows)
         for name in names:

@@ -1,10 +1,22 @@
-"""When one of many who were told of the same run looks for it: a few at once, the others one after another."""
+"""When one of many looks for the same run: a few at once, the others one after another; and who keeps watch."""
 
 import asyncio
 from collections.abc import Callable
 
 _AT_ONCE = 4  # who look at once for a run
 _APART_SECONDS = 0.005  # between the looks of the others, who find something only if those had no room
+
+_ON_WATCH = 16  # who look out for what nobody tells of, at a time
+
+
+def watching(peers: int) -> int:
+    """Say how many of so many keep watch at a time."""
+    return min(peers, _ON_WATCH)
+
+
+def off_watch(peers: int, watch: float, chance: Callable[[], float]) -> float:
+    """Say for how many seconds one of so many leaves a watch of some seconds to the others; 0 if all are needed."""
+    return chance() * 2 * watch * (peers / watching(peers) - 1)
 
 
 def delay(runs: int, peers: int, chance: Callable[[], float]) -> float:

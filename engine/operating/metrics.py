@@ -11,7 +11,6 @@ from engine.operating.call_figures import CallFigures, cumulative
 from engine.operating.memory import resident_bytes
 from engine.ports import Taken
 from engine.reports.queue import LaneRow, lanes_of
-from engine.store.lease import LEASE_SECONDS
 from engine.worker import Worker
 
 _TICK_SECONDS = 0.25
@@ -52,8 +51,9 @@ class Metrics:
     @property
     def is_ready(self) -> bool:
         """Whether the worker takes runs: it is not draining, and its lease holds."""
-        age = self.worker.app.ledger.lease_age_s
-        return not self.worker.is_draining and age is not None and age < LEASE_SECONDS
+        ledger = self.worker.app.ledger
+        age = ledger.lease_age_s
+        return not self.worker.is_draining and age is not None and age < ledger.lease_seconds
 
     async def watch_loop(self) -> None:
         """Measure how late the event loop is, and add up calls, until cancelled."""

@@ -14,10 +14,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 from engine.errors import ConfigurationError, StoreError
 from engine.payloads import digest
 from engine.store import schema
+from engine.store.lease_time import LEASE_OPTION, LEASE_SECONDS
 
 _SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 _BUSY_SECONDS = 5  # for which a connection waits until another lets go of its lock
-_ABANDONED_MS = 8000  # after which PostgreSQL ends a transaction whose process froze or was cut off in the middle of it
 _BOUNDS = {  # of libpq: within them a host that has gone silent is noticed
     "connect_timeout": "5",
     "tcp_user_timeout": "10000",
@@ -30,9 +30,11 @@ _BOUNDS = {  # of libpq: within them a host that has gone silent is noticed
 class Database:
     """An open database of either dialect: one engine, SQLite tuned for one writer and many readers."""
 
-    def __init__(self, engine: Engine, safe_url: str) -> None:
+    def __init__(self, engine: Engine, safe_url: str, lease_seconds: float = LEASE_SECONDS) -> None:
+        engine.update_execution_options(**{LEASE_OPTION: lease_seconds})
         self.engine = engine
         self.safe_url = safe_url
+        self.lease_seconds = lease_seconds
 
     @property
     def is_sqlite(self) -> bool:
@@ -45,7 +47,7 @@ class Database:
         return self.engine.dialect.create_connect_args(self.engine.url)
 
     @classmethod
-    def at(cls, url: str) -> "Database":
+    def at(cls, url: str, *, lease_seconds: float = LEASE_SECONDS) -> "Database":
         """Name a database, and ask nothing of it yet.
 
         Raises:
@@ -54,23 +56,24 @@ class Database:
         parsed = _parse(url)
         safe = parsed.render_as_string(hide_password=True)
         try:
-            return cls(_engine(parsed), safe)
+            return cls(_engine(parsed), safe, lease_seconds)
         except ModuleNotFoundError as error:
             raise ConfigurationError(f"the database {safe} needs {error.name}: install flowledger[postgres]") from error
 
     @classmethod
-    def open(cls, url: str, *, migrate: bool | None = None) -> "Database":
+    def open(cls, url: str, *, migrate: bool | None = None, lease_seconds: float = LEASE_SECONDS) -> "Database":
         """Open a database and see to its schema.
 
         Args:
             url: `sqlite:///FILE` (`?synchronous=full` survives power loss), a bare path, or `postgresql://...`.
             migrate: bring the schema up to date; by default SQLite is, and PostgreSQL is only checked.
+            lease_seconds: after which a worker that has not beaten is taken for dead.
 
         Raises:
             ConfigurationError: the address is malformed or names what is not supported.
             StoreError: the database cannot be opened, or its schema is not the one this engine needs.
         """
-        database = cls.at(url)
+        database = cls.at(url, lease_seconds=lease_seconds)
         try:
             with database.engine.connect() as connection:
                 connection.exec_driver_sql("SELECT 1")
@@ -179,7 +182,8 @@ def _postgresql(url: URL) -> Engine:
     def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
         connection.autocommit = True  # one message, not three
         connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
-        connection.execute(f"SET idle_in_transaction_session_timeout = {_ABANDONED_MS}")
+        lease_ms = round(engine.get_execution_options()[LEASE_OPTION] * 1000)  # whoever froze within one ends with it
+        connection.execute(f"SET idle_in_transaction_session_timeout = {lease_ms}")
         connection.autocommit = False
         connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
 

@@ -19,12 +19,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from engine.errors import InputError, RunBusy
 from engine.records import RunStatus
 from engine.store import tables
+from engine.store.lease_time import LEASE_SECONDS, beat_seconds, lease_of
 from engine.store.transactions import Transactions
 
-LEASE_SECONDS = 8.0
-"""A worker that has not beaten for so long is taken for dead; others look every two seconds, so within ten it is."""
-
-_BEAT_SECONDS = 2.0
 _LOOK_SECONDS = 0.25  # how often it looks for runs that are to be cancelled
 
 # Time is the database's own, since clocks of machines differ.
@@ -50,7 +47,8 @@ class _Held:
 class Lease:
     """This process as a worker; beats while it has runs, in the writer's thread, so that no busy loop delays it."""
 
-    def __init__(self, *, is_sqlite: bool) -> None:
+    def __init__(self, *, is_sqlite: bool, seconds: float = LEASE_SECONDS) -> None:
+        self.seconds, self._rest = seconds, beat_seconds(seconds)
         self.worker_id = secrets.token_hex(8)
         self._runs: dict[str, _Held] = {}
         self._released: deque[str] = deque()
@@ -99,13 +97,13 @@ class Lease:
     @property
     def age_s(self) -> float | None:
         """Seconds since the database took the last beat; None before the first."""
-        return time.monotonic() - self._next_beat + _BEAT_SECONDS if self._next_beat else None
+        return time.monotonic() - self._next_beat + self._rest if self._next_beat else None
 
     @property
     def may_judge(self) -> bool:
         """Whether others may be taken for dead: one that was itself cut off or frozen first gives them time to beat."""
         age = self.age_s
-        return (age is None or age < LEASE_SECONDS) and time.monotonic() - self._back_at >= LEASE_SECONDS
+        return (age is None or age < self.seconds) and time.monotonic() - self._back_at >= self.seconds
 
     def due_in(self) -> float | None:
         """Say in how many seconds there is something to do."""
@@ -132,9 +130,9 @@ class Lease:
         finally:
             self._next_look = time.monotonic() + _LOOK_SECONDS
         if renews:
-            if self._next_beat and began - self._next_beat + _BEAT_SECONDS >= LEASE_SECONDS:
+            if self._next_beat and began - self._next_beat + self._rest >= self.seconds:
                 self._back_at = began
-            self._next_beat = began + _BEAT_SECONDS
+            self._next_beat = began + self._rest
         if drains and self.on_drain is not None:
             self.on_drain()
         for run_id, asked_at in asked:
@@ -161,19 +159,19 @@ def is_alive(connection: Connection, worker_id: str | None) -> bool:
     """Say whether a worker beats still; one of this machine whose process is gone does not."""
     table = tables.workers
     row = connection.execute(select(table).where(table.c.worker_id == worker_id)).first()
-    return row is not None and beats(row, time_of(connection))
+    return row is not None and beats(row, time_of(connection), lease_of(connection))
 
 
-def beats(worker: Any, now: datetime) -> bool:
+def beats(worker: Any, now: datetime, lease_seconds: float) -> bool:
     """Say whether a worker of this row beats still; a row of nothing is of none."""
     if worker.beat_at is None or (worker.host == _machine() and not _has_process(worker.process_id)):
         return False
-    return (now - worker.beat_at).total_seconds() < LEASE_SECONDS
+    return (now - worker.beat_at).total_seconds() < lease_seconds
 
 
 def count_alive(connection: Connection) -> int:
     """Count the workers that beat still."""
-    latest = time_of(connection) - timedelta(seconds=LEASE_SECONDS)
+    latest = time_of(connection) - timedelta(seconds=lease_of(connection))
     return connection.scalar(select(func.count()).where(tables.workers.c.beat_at > latest)) or 0
 
 

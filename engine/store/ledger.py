@@ -24,6 +24,7 @@ from engine.store import tables
 from engine.store.choose_dispatcher import dispatcher_for
 from engine.store.database import Database
 from engine.store.hands import records_of
+from engine.store.lease_time import LEASE_SECONDS, checked_lease
 from engine.store.reader import contents_at, fields_at, values_at
 from engine.store.run_ledger import KeepCheckpoints, RunLedger
 
@@ -37,15 +38,21 @@ class SqlLedger(RunLedger):
 
     @classmethod
     def open(
-        cls, url: str, dispatcher: Dispatcher | str | None, chance: Callable[[], float], *, keep: KeepCheckpoints
+        cls,
+        url: str,
+        dispatcher: Dispatcher | str | None,
+        chance: Callable[[], float],
+        *,
+        keep: KeepCheckpoints,
+        lease_seconds: float = LEASE_SECONDS,
     ) -> Self:
         """Open a ledger, and choose who tells workers of its runs; see `dispatcher_for`.
 
         Raises:
-            ConfigurationError: an address cannot be used.
+            ConfigurationError: an address cannot be used, or the lease is none that could be kept.
             StoreError: the database cannot be opened.
         """
-        database = Database.open(url)
+        database = Database.open(url, lease_seconds=checked_lease(lease_seconds))
         try:
             return cls(database, keep=keep, dispatcher=dispatcher_for(dispatcher, database, chance))
         except BaseException:

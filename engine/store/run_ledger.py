@@ -47,7 +47,7 @@ class RunLedger:
         self.database = database
         self.dispatcher = dispatcher or InProcess()
         self._keep: KeepCheckpoints = keep
-        self._lease = Lease(is_sqlite=database.is_sqlite)
+        self._lease = Lease(is_sqlite=database.is_sqlite, seconds=database.lease_seconds)
         self._writer = Writer(database, self._lease)
         self._reader = Reader(database, self._writer)
         self.checkpoints = Checkpoints(self._writer, self._reader, latest_only=keep == "unfinished")
@@ -61,6 +61,11 @@ class RunLedger:
     def lease_age_s(self) -> float | None:
         """Seconds since the database took the last beat of this process; None before the first."""
         return self._lease.age_s
+
+    @property
+    def lease_seconds(self) -> float:
+        """After how long a worker that has not beaten is taken for dead."""
+        return self._lease.seconds
 
     @property
     def fenced(self) -> int:

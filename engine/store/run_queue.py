@@ -15,6 +15,7 @@ from engine.store import tables
 from engine.store.hands import history_of
 from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares
 from engine.store.lease import Lease, beats, time_of
+from engine.store.lease_time import lease_of
 from engine.store.picking import begin
 
 MOST_DEATHS = 3
@@ -46,7 +47,7 @@ def reap(connection: Connection) -> list[str]:
     owners = select(*owner).join_from(_entries, _runs, at_work).distinct()
     found = connection.execute(owners.outerjoin(_workers, _workers.c.worker_id == _runs.c.worker_id)).all()
     now = time_of(connection) if found else None
-    dead = [row.worker_id for row in found if now is not None and not beats(row, now)]
+    dead = [row.worker_id for row in found if now is not None and not beats(row, now, lease_of(connection))]
     if not dead:
         return []
     theirs = _runs.c.worker_id.is_(None) | _runs.c.worker_id.in_([worker for worker in dead if worker])

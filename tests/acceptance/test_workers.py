@@ -113,7 +113,7 @@ async def test_a_drained_worker_finishes_its_step_and_another_goes_on_from_there
 
 @SHARED
 async def test_a_worker_drains_when_somebody_says_so_on_the_ledger(tmp_path, database_url, monkeypatch):
-    monkeypatch.setattr("engine.store.lease._BEAT_SECONDS", 0.05)
+    monkeypatch.setattr("engine.store.lease.beat_seconds", lambda _lease_seconds: 0.05)
     url = ready(database_url)
     GATE[:] = started, may_end = asyncio.Event(), asyncio.Event()
     async with app_in(tmp_path, url) as first, app_in(tmp_path, url) as second:

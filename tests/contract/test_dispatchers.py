@@ -99,7 +99,7 @@ async def test_a_delayed_run_is_begun_as_soon_as_it_is_due(apps, rarely_looking)
 
 @EACH
 async def test_what_a_dead_worker_had_is_begun_at_once_by_one_that_another_tells(apps, rarely_looking, monkeypatch):
-    monkeypatch.setattr("engine.worker._REAP_SECONDS", 0.05)
+    monkeypatch.setattr("engine.worker.beat_seconds", lambda _lease_seconds: 0.05)
     dead, reaping, app = apps
     (run_id,) = await enqueue(dead)
     (taken,) = await dead.claim(1)

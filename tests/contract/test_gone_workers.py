@@ -25,7 +25,7 @@ EVER = Scope(datetime(2100, 1, 1, tzinfo=UTC))
 @pytest.fixture
 def beats_always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have leases that lapsed in the database alone renewed at once, as those that lapsed with time are."""
-    monkeypatch.setattr("engine.store.lease._BEAT_SECONDS", 0)
+    monkeypatch.setattr("engine.store.lease.beat_seconds", lambda _lease_seconds: 0)
     monkeypatch.setattr("engine.store.lease._LOOK_SECONDS", 0)
 
 

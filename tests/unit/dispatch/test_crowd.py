@@ -3,10 +3,11 @@
 import asyncio
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.dispatch.crowd import Crowd, delay
+from engine.dispatch.crowd import Crowd, delay, off_watch, watching
 from engine.testing import in_virtual_time
 
 
@@ -52,3 +53,12 @@ def test_of_a_hundred_a_few_look_at_once_and_all_within_half_a_second():
 
 def test_a_flood_of_hints_does_not_make_everybody_look_for_each():
     assert len(in_virtual_time(looks_of(100, 50))) < 100 * 50 / 8
+
+
+@pytest.mark.parametrize(("peers", "on_watch"), [(1, 1), (16, 16), (100, 16), (1000, 16)])
+def test_of_many_the_same_few_keep_watch_at_any_time_and_of_few_all_do(peers, on_watch):
+    watch, chances = 0.5, [(number + 0.5) / 1000 for number in range(1000)]
+    off = [off_watch(peers, watch, lambda chance=chance: chance) for chance in chances]
+    share = watch / (watch + sum(off) / len(off))
+    assert watching(peers) == on_watch
+    assert share * peers == pytest.approx(on_watch)

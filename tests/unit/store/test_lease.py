@@ -3,7 +3,8 @@
 from types import SimpleNamespace
 
 from engine.store.database import Database
-from engine.store.lease import LEASE_SECONDS, Lease
+from engine.store.lease import Lease
+from engine.store.lease_time import LEASE_SECONDS
 from engine.store.transactions import Transactions
 
 
