@@ -27,6 +27,7 @@ from engine.reports.cost import CostRow, cost_by
 from engine.reports.dimensions import DIMENSIONS, WASTED
 from engine.reports.per_outcome import GROUPS, OutcomeRow, cost_per_outcome
 from engine.reports.routes import Savings, savings
+from engine.reports.thinning import thinned_to
 from engine.store.cost_versions import version_named
 from engine.usage import to_usd
 
@@ -61,6 +62,9 @@ def cost(
             "--cost-version", help="Whose costs: recorded, latest, or the number of a version of `prices reprice`."
         ),
     ] = "recorded",
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Read every run, however many there are; it may take long.")
+    ] = False,
     plot: Annotated[bool, typer.Option("--plot", help="Show bars instead of a table.")] = False,
     svg: Annotated[Path | None, typer.Option("--svg", help="Write the bars to this SVG file, too.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV for spreadsheets.")] = False,
@@ -78,11 +82,13 @@ def cost(
         raise InputError("--json, --csv and --plot are three ways to print the same: choose one")
     named = by if by is not None else "workflow" if per_outcome else "workflow,model"
     dimensions = [name.strip() for name in named.split(",") if name.strip()]
-    asked = _Asked(dimensions, since, until, cost_version)
+    asked = _Asked(dimensions, since, until, cost_version, exact)
     loaded = load_app(app, database)
     if per_outcome:
         if plot or svg is not None:
             raise InputError("--per-outcome has no bars: leave --plot and --svg out")
+        if exact:
+            raise InputError("--per-outcome reads every run: leave --exact out")
         _print_per_outcome(asyncio.run(_read_per_outcome(loaded, asked)), dimensions, as_json=as_json, as_csv=as_csv)
         return
     found = asyncio.run(_read(loaded, asked))
@@ -96,6 +102,7 @@ def cost(
     else:
         _plot(found.rows) if plot else _show(dimensions, found.rows)
         _show_waste(found.uses)
+        _show_thinning(found)
         _show_savings(found.saved)
 
 
@@ -107,6 +114,7 @@ class _Asked:
     since: str | None
     until: str | None
     cost_version: str
+    exact: bool
 
     async def bounds(self, app: App) -> dict[str, Any]:
         """Give what every report takes."""
@@ -121,9 +129,13 @@ class _Asked:
 async def _read(app: App, asked: _Asked) -> _Found:
     async with app:
         bounds = await asked.bounds(app)
-        rows = await cost_by(app.ledger, asked.by, **bounds)
-        uses = await cost_by(app.ledger, ["use"], **bounds)
-        return _Found(rows, uses, await savings(app.ledger, since=bounds["since"], until=bounds["until"]))
+        time = {"since": bounds["since"], "until": bounds["until"]}
+
+        async def added_up(by: list[str]) -> list[CostRow]:
+            one_in = 1 if asked.exact else await thinned_to(app.ledger, by, **time)
+            return await cost_by(app.ledger, by, **bounds, one_in=one_in)
+
+        return _Found(await added_up(asked.by), await added_up(["use"]), await savings(app.ledger, **time))
 
 
 async def _read_per_outcome(app: App, asked: _Asked) -> list[OutcomeRow]:
@@ -210,6 +222,16 @@ def _show_waste(uses: Sequence[CostRow]) -> None:
     parts = ", ".join(f"{row.dimensions['use']} {_cost(row)}" for row in wasted)
     share = f" ({lost / total:.1%})" if total else ""
     console.print(f"wasted: {money(lost)} of {money(total)}{share}: {parts}", markup=False)
+
+
+def _show_thinning(found: _Found) -> None:
+    """Say which of the figures are estimates, and how sure the largest of them is."""
+    for name, rows in (("the table", found.rows), ("what was wasted", found.uses)):
+        if rows and rows[0].one_in > 1:
+            sure = "" if rows[0].margin is None else f"; the dearest row is known to ±{rows[0].margin:.1%}"
+            console.print(
+                f"{name} is estimated from 1 in {rows[0].one_in} runs{sure} (--exact reads all)", markup=False
+            )
 
 
 def _show_savings(saved: Savings) -> None:

@@ -6,11 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, FromClause, Select, Subquery, case, func, select
+from sqlalchemy import ColumnElement, Float, FromClause, Select, Subquery, case, cast, func, select
 
 from engine.errors import InputError
 from engine.records import RunStatus
 from engine.reports.dimensions import DIMENSIONS, OF_CALLS, Costs, dimensions, is_last_outcome
+from engine.reports.thinning import is_drawn, margin_of
 from engine.store.cost_versions import RECORDED
 from engine.store.ledger import SqlLedger
 from engine.store.tables import calls, outcomes, runs
@@ -30,11 +31,14 @@ class CostRow:
         unpriced: calls whose cost is not known; they are not part of `cost_usd`.
         cost_usd: the known cost; None when none of it is known.
         held_usd: what budgets were charged for the calls of unknown cost, where they knew a bound.
+        one_in: of one run in how many it is made; above 1 every count and sum is an estimate.
+        margin: half of the 95 % interval of the known cost, over that cost; 0 where every run was read, None where a
+            sample found no cost.
     """
 
     names: ClassVar = (
         *("runs", "succeeded", "successes", "calls", "failed", "input_tokens", "output_tokens", "unpriced"),
-        *("cost_usd", "held_usd", "usd_per_succeeded", "usd_per_success"),
+        *("cost_usd", "held_usd", "usd_per_succeeded", "usd_per_success", "one_in", "margin"),
     )
 
     dimensions: dict[str, Any]
@@ -48,6 +52,8 @@ class CostRow:
     unpriced: int
     cost_usd: Decimal | None
     held_usd: Decimal
+    one_in: int = 1
+    margin: float | None = 0.0
 
     @property
     def usd_per_succeeded(self) -> Decimal | None:
@@ -73,14 +79,16 @@ class _Asked:
     until: datetime | None
     run_id: str | None
     cost_version: int
+    one_in: int
 
     @property
     def is_bounded(self) -> bool:
-        return (self.since, self.until, self.run_id) != (None, None, None)
+        return bool(self.conditions())
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found = [] if self.since is None else [runs.c.started_at >= self.since]
         found += [] if self.until is None else [runs.c.started_at < self.until]
+        found += [] if self.one_in == 1 else [is_drawn(self.one_in)]
         return found + ([] if self.run_id is None else [runs.c.run_id == self.run_id])
 
 
@@ -92,6 +100,7 @@ async def cost_by(
     until: datetime | None = None,
     cost_version: int = RECORDED,
     run_id: str | None = None,
+    one_in: int = 1,
 ) -> list[CostRow]:
     """Add up every attempt by some dimensions, the dearest group first.
 
@@ -104,6 +113,7 @@ async def cost_by(
         until: only runs that began before.
         cost_version: whose costs are added up; a call that it does not tell of costs what older ones say.
         run_id: only this run.
+        one_in: read one run in so many (2, 4 ... 256) and give what that comes to for all; see `thinned_to`.
 
     Raises:
         InputError: a dimension is not known, or named twice; the message names those that are.
@@ -113,10 +123,10 @@ async def cost_by(
         raise InputError(f"--by {', '.join(unknown) or 'nothing'}: the dimensions are {', '.join(DIMENSIONS)}")
     if len(set(by)) < len(by):
         raise InputError(f"--by {','.join(by)}: name each dimension once")
-    asked = _Asked(tuple(by), since, until, run_id, cost_version)
+    asked = _Asked(tuple(by), since, until, run_id, cost_version, one_in)
     query = _added_up(asked, is_sqlite=ledger.database.is_sqlite)
     rows = await ledger.read(lambda connection: connection.execute(query).mappings().all())
-    return [_row(row, by) for row in rows]
+    return [_row(row, asked) for row in rows]
 
 
 def _of_runs(asked: _Asked, *, is_sqlite: bool) -> Subquery:
@@ -125,7 +135,7 @@ def _of_runs(asked: _Asked, *, is_sqlite: bool) -> Subquery:
     known = dimensions(is_sqlite=is_sqlite)
     groups = [calls.c.run_id, *(known[name].label(f"by_{name}") for name in asked.by if name in OF_CALLS)]
     joined: FromClause = calls
-    if "use" in asked.by or asked.is_bounded:
+    if "use" in asked.by:
         joined = joined.join(runs, runs.c.run_id == calls.c.run_id)
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
@@ -140,7 +150,9 @@ def _of_runs(asked: _Asked, *, is_sqlite: bool) -> Subquery:
         func.sum(case((unpriced, calls.c.charged_nano_usd), else_=0)).label("held"),
         func.sum(costs.nano_usd).label("nano_usd"),
     ).select_from(joined)
-    return query.where(*asked.conditions()).group_by(*groups).subquery("spent")
+    if asked.is_bounded:  # the runs first, so that only their calls are read
+        query = query.where(calls.c.run_id.in_(select(runs.c.run_id).where(*asked.conditions())))
+    return query.group_by(*groups).subquery("spent")
 
 
 def _added_up(asked: _Asked, *, is_sqlite: bool) -> Select[Any]:
@@ -161,6 +173,7 @@ def _added_up(asked: _Asked, *, is_sqlite: bool) -> Select[Any]:
             func.sum(case((outcomes.c.success.is_(True), 1), else_=0)).label("successes"),
             *(func.coalesce(func.sum(spent.c[name]), 0).label(name) for name in counted),
             cost.label("nano_usd"),
+            func.sum(cast(spent.c.nano_usd, Float) * spent.c.nano_usd).label("squares"),
         )
         .select_from(joined)
         .where(*asked.conditions())
@@ -169,15 +182,17 @@ def _added_up(asked: _Asked, *, is_sqlite: bool) -> Select[Any]:
     )
 
 
-def _row(row: Any, by: Sequence[str]) -> CostRow:
+def _row(row: Any, asked: _Asked) -> CostRow:
     nano_usd = row["nano_usd"] if row["calls"] else 0  # where nothing was called, nothing was spent
+    counted = ("runs", "succeeded", "successes", "calls", "failed", "input_tokens", "output_tokens", "unpriced")
+    is_whole = asked.one_in == 1
     return CostRow(
-        dimensions={name: row[f"by_{name}"] for name in by},
-        **{name: int(row[name]) for name in ("runs", "succeeded", "successes", "calls", "failed", "unpriced")},
-        input_tokens=int(row["input_tokens"]),
-        output_tokens=int(row["output_tokens"]),
-        cost_usd=to_usd(None if nano_usd is None else int(nano_usd)),
-        held_usd=to_usd(int(row["held"])) or Decimal(0),
+        dimensions={name: row[f"by_{name}"] for name in asked.by},
+        **{name: int(row[name]) * asked.one_in for name in counted},
+        cost_usd=to_usd(None if nano_usd is None else int(nano_usd) * asked.one_in),
+        held_usd=to_usd(int(row["held"]) * asked.one_in) or Decimal(0),
+        one_in=asked.one_in,
+        margin=0.0 if is_whole else margin_of(float(nano_usd or 0), float(row["squares"] or 0), asked.one_in),
     )
 
 
@@ -185,5 +200,5 @@ def _per(usd: Decimal | None, many: int) -> Decimal | None:
     return None if usd is None or not many else (usd / many).quantize(_PER)
 
 
-def _plain(value: int | Decimal | None) -> int | str | None:
+def _plain(value: float | Decimal | None) -> float | str | None:
     return f"{value:f}" if isinstance(value, Decimal) else value

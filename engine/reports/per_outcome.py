@@ -23,6 +23,7 @@ from engine.usage import to_usd
 GROUPS = ("workflow", "version", "tenant", "user", "hour", "day", "month")
 """What outcomes can be counted by."""
 
+_MOST_RESAMPLED = 2_000  # units of all groups together: the bootstrap of more would take seconds
 _PER = Decimal("1e-9")
 
 
@@ -96,7 +97,8 @@ async def cost_per_outcome(
     """Add up outcomes and cost of the runs that people and systems asked for, the dearest group first.
 
     What judged a run counts as cost of that run; replays and experiments do not count. The interval is drawn by users
-    where runs have them and groups do not, else by runs, since runs of one user go alike.
+    where runs have them and groups do not, else by runs, since runs of one user go alike; it is a bootstrap where all
+    groups together have up to 2,000 of these.
 
     Raises:
         InputError: a group is not known, or named twice.
@@ -112,7 +114,9 @@ async def cost_per_outcome(
         return tuple(unit[f"by_{name}"] for name in by)
 
     ordered = sorted(units, key=lambda unit: tuple((value is not None, value or "") for value in group(unit)))
-    rows = [_row(dict(zip(by, key, strict=True)), list(found)) for key, found in groupby(ordered, group)]
+    few = len(units) <= _MOST_RESAMPLED
+    groups = [(dict(zip(by, key, strict=True)), list(found)) for key, found in groupby(ordered, group)]
+    rows = [_row(named, found, resampled=few) for named, found in groups]
     return sorted(rows, key=lambda row: row.cost_usd or 0, reverse=True)
 
 
@@ -177,7 +181,7 @@ def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(case((condition, 1), else_=0))
 
 
-def _row(dimensions: dict[str, Any], units: Sequence[Any]) -> OutcomeRow:
+def _row(dimensions: dict[str, Any], units: Sequence[Any], *, resampled: bool) -> OutcomeRow:
     total = {name: sum(int(unit[name]) for unit in units) for name in ("runs", "judged", "successes", "calls")}
     costs = [int(unit["nano_usd"]) for unit in units if unit["nano_usd"] is not None]
     values = [float(unit["value"]) for unit in units if unit["value"] is not None]
@@ -191,5 +195,5 @@ def _row(dimensions: dict[str, Any], units: Sequence[Any]) -> OutcomeRow:
         value=math.fsum(values) if values else None,
         cost_usd=to_usd(sum(costs)) if is_known else None,
         unpriced=sum(int(unit["unpriced"]) for unit in units),
-        per_success=ratio_interval(pairs) if is_known else Interval(-math.inf, math.inf),
+        per_success=ratio_interval(pairs, resampled=resampled) if is_known else Interval(-math.inf, math.inf),
     )

@@ -164,14 +164,17 @@ def _binomial(successes: int, trials: int, chance: float) -> float:
     return math.exp(ways + successes * math.log(chance) + (trials - successes) * math.log1p(-chance))
 
 
-def ratio_interval(pairs: Sequence[tuple[float, float]], confidence: float = 0.95) -> Interval:
+def ratio_interval(
+    pairs: Sequence[tuple[float, float]], confidence: float = 0.95, *, resampled: bool = True
+) -> Interval:
     """Say where the quotient of two sums may lie, as of costs and successes, a pair a unit.
 
-    Up to 1,000 units it is a bootstrap; beyond, the quotient is taken as linear in both sums.
+    Up to 1,000 units it is a bootstrap; beyond, or if it is not to be `resampled`, the quotient is taken as linear in
+    both sums.
     """
     if len(pairs) < 2 or not sum(below for _, below in pairs):
         return Interval(-math.inf, math.inf)
-    if len(pairs) <= _MOST_UNITS:
+    if resampled and len(pairs) <= _MOST_UNITS:
         return bca(pairs, _quotient, confidence=confidence, resamples=1_999)
     quotient = _quotient(pairs)
     mean = clustered_mean([above - quotient * below for above, below in pairs])

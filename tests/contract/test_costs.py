@@ -1,5 +1,6 @@
 """Costs are added up from the ledger to the last nano-dollar, whatever they are added up by, on every database."""
 
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -12,11 +13,13 @@ from engine.errors import InputError
 from engine.models.prices import PriceCatalogue
 from engine.price_records import CallCostRecord, CostVersionRecord, PriceRecord
 from engine.records import CallRecord, OutcomeRecord, RunRecord, RunStatus, StepRecord
+from engine.reports import thinning
 from engine.reports.cost import cost_by
 from engine.reports.dimensions import DIMENSIONS
 from engine.reports.prices import check_prices
 from engine.reports.reprice import price_anew
 from engine.reports.routes import routes, savings
+from engine.reports.thinning import thinned_to
 from engine.store.cost_versions import version_named, write_version
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
@@ -261,3 +264,48 @@ async def test_reports_ask_for_few_steps_by_their_own_indexes(ledger):
     assert "ix_steps_routed" in said
     assert "SCAN steps\n" not in said
     assert "SEARCH every_outcome USING COVERING INDEX ix_outcomes_run_id" in said
+
+
+async def test_a_sample_of_runs_is_the_same_each_time_and_stands_for_all(ledger):
+    """One in four of 256 runs is read by the end of its id; what they come to is four times that, with its margin."""
+    every = [one for number in range(256) for one in (run(number), call(number, 1, cost_nano_usd=2 * USD))]
+    await ledger.commit(every)
+    (whole,) = await cost_by(ledger, ["model"])
+    (drawn,) = await cost_by(ledger, ["model"], one_in=4)
+    assert drawn == (await cost_by(ledger, ["model"], one_in=4))[0]
+    assert (whole.one_in, whole.margin, drawn.one_in) == (1, 0.0, 4)
+    assert (drawn.runs, drawn.calls, drawn.cost_usd) == (whole.runs, whole.calls, whole.cost_usd) == (256, 256, 512)
+    assert drawn.margin == pytest.approx(1.96 * (0.75 / 64) ** 0.5)
+    for by in ("use", "node", "workflow", "outcome"):
+        assert [row.cost_usd for row in await cost_by(ledger, [by], one_in=4)] == [512]
+
+
+async def test_few_runs_are_all_read_and_many_are_thinned(ledger, monkeypatch):
+    await ledger.commit([run(number) for number in range(20)])
+    assert await thinned_to(ledger, ["model"]) == 1
+    monkeypatch.setattr(thinning, "MOST_RUNS_BY_CALL", 5)
+    assert await thinned_to(ledger, ["workflow", "model"]) == 4
+    assert await thinned_to(ledger, ["workflow"]) == 1
+    assert await thinned_to(ledger, ["model"], since=NOW + timedelta(days=1)) == 1
+
+
+async def test_a_sample_of_runs_reads_the_calls_of_these_alone(ledger):
+    """The plan goes by the key of the calls, on both databases: a million calls are not read for some of them."""
+    statements: list[str] = []
+
+    def plan(_connection, cursor, statement, parameters, *_more):
+        explain = "EXPLAIN QUERY PLAN" if ledger.database.is_sqlite else "EXPLAIN"
+        if statement.startswith("SELECT"):
+            with closing(cursor.connection.cursor()) as own:
+                own.execute(f"{explain} {statement}", parameters)
+                statements.extend(str(row[-1]) for row in own.fetchall())
+
+    event.listen(ledger.database.engine, "before_cursor_execute", plan)
+    await cost_by(ledger, ["model"], one_in=8)
+    event.remove(ledger.database.engine, "before_cursor_execute", plan)
+    said = "\n".join(statements)
+    if ledger.database.is_sqlite:
+        assert "SEARCH calls USING PRIMARY KEY (run_id=?)" in said
+        assert "SCAN calls" not in said
+    else:
+        assert "substr" in said  # the runs are chosen in the database; how calls are found goes by statistics
