@@ -145,7 +145,7 @@ AT = {  # on a full disk, what is written at later steps finds room that earlier
     "the disk is full": ["find", "draft"],
     "the file is read-only": STEPS,
     "PostgreSQL is locked": ["draft", "check"],
-    "a standby": ["find", "ticket"],
+    "a standby": ["draft", "ticket"],
 }
 
 

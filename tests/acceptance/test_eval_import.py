@@ -44,8 +44,10 @@ def test_results_of_tau_bench_are_read_as_its_runs_write_them(flowledger, tmp_pa
     assert flowledger("eval", "import", "tau.json", "--format", "tau-bench", "--dataset", "airline").code == 0
     (case,) = json.loads(flowledger("dataset", "show", "airline", "--json").out)
     assert case["expect"] == {"tools": [{"name": "cancel", "arguments": {"id": "X"}}]}
-    health = json.loads(flowledger("health", "--by", "tool", "--json").out)
-    assert "cancel" in json.dumps(health)
+    (run,) = json.loads(flowledger("runs", "--json").out)
+    shown = json.loads(flowledger("show", run["run_id"], "--json").out)
+    assert "cancel" in [call["target"] for call in shown["calls"]]
+    assert json.loads(flowledger("health", "--json").out)["calls"] == 0, "it is no traffic"
 
 
 @pytest.mark.parametrize(
