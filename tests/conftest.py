@@ -23,11 +23,6 @@ os.environ.pop("FLOWLEDGER_DATABASE", None)
 os.environ.pop("FLOWLEDGER_APP", None)
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Say how many processes `-n auto` is: two a core, since much of what tests do is waiting for other processes."""
-    return 2 * (os.cpu_count() or 1)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """Give the address of a PostgreSQL server: named, on localhost, or installed with pip."""
