@@ -69,7 +69,7 @@ class Workflow(Frozen):
         if faults := faults_in(self):
             raise DefinitionError(f"the workflow {self.name!r}", faults)
 
-    @property
+    @cached_property
     def roles(self) -> frozenset[str]:
         """The model roles that its nodes ask, or may ask when the budget runs low."""
         asked = {role for node in self.nodes.values() for role in node.roles}
