@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from copy import copy
+from functools import cached_property
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -142,7 +143,7 @@ class Deployment:
             self.charges = Charges(PriceCatalogue(dated=read_prices(self._ledger.database)))
         return self._ledger
 
-    @property
+    @cached_property
     def token_key(self) -> TokenKey | None:
         """The key for tokens.
 

@@ -11,7 +11,6 @@ from engine.records import Record, StepRecord
 OUTBOX = "__outbox"
 """Where a run's configuration carries its outbox; LangGraph keeps names that begin so out of what it stores."""
 
-
 _TEXTS = ("error_message", "text", "reason")  # of records, besides what stands in payloads
 
 
@@ -73,7 +72,7 @@ class Outbox:
         Raises:
             TypeError, ValueError: the value is not JSON.
         """
-        name, payloads = self._packer.name(self._redacted(value))
+        name, payloads = self._packer.name(self.redacted(value))
         self.facts.extend(payloads)
         return name
 
@@ -83,7 +82,7 @@ class Outbox:
         Raises:
             TypeError, ValueError: the value is not JSON.
         """
-        address, payloads = self._packer.pack(self._redacted(value))
+        address, payloads = self._packer.pack(self.redacted(value))
         self.facts.extend(payloads)
         return address
 
@@ -101,7 +100,8 @@ class Outbox:
                 self._redact(record, self.redaction)
         return taken
 
-    def _redacted(self, value: Any) -> Any:
+    def redacted(self, value: Any) -> Any:
+        """Give JSON without what the app redacts."""
         return value if self.redaction is None else self.redaction.value(value)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,9 +24,7 @@ from engine.store.lease_time import beat_seconds
 from engine.store.run_queue import due_count, forget_lanes
 
 _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue that had nothing
-_FIRE_SECONDS = 1.0
-_SAMPLE_SECONDS = 1.0
-_ALARM_SECONDS = 1.0
+_LOOK_SECONDS = 1.0  # between looks at schedules, samples and alarms
 _DUE_SECONDS = 1.0  # between looks for runs that are due before the next
 _LATE_SECONDS = 0.002  # after which a run is due by whichever rounding
 _LANE_LIFE = timedelta(minutes=10)
@@ -97,10 +95,10 @@ class Worker:
         ledger = self.app.ledger
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
-            works = [self._see_to_the_dead(ear), self._see_to_schedules(), self._see_to_the_delayed(ear)]
-            works += [ledger.dispatcher.listen(ear)]
-            works += [self._see_to_samples()] if self.app.samplings else []
-            works += [self._see_to_alarms()] if self.app.alarms else []
+            works = [self._see_to_the_dead(ear), self._see_to_the_delayed(ear), ledger.dispatcher.listen(ear)]
+            works += [self._see_to(self._see_to_schedules, StoreError)]
+            works += [self._see_to(self.app.evaluate_online)] if self.app.samplings else []
+            works += [self._see_to(self.app.check_alarms)] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -192,26 +190,16 @@ class Worker:
             await asyncio.sleep(beat_seconds(ledger.lease_seconds))
 
     async def _see_to_schedules(self) -> None:
-        """Queue what schedules ask for, as soon as it is due."""
-        while True:
-            with suppress(StoreError):  # a server that restarts: what is due is due afterwards
-                if await self._fire():
-                    self._wake.set()
-            await asyncio.sleep(_FIRE_SECONDS)
+        """Queue what schedules ask for."""
+        if await self._fire():
+            self._wake.set()
 
-    async def _see_to_samples(self) -> None:
-        """Score sampled runs after they have ended; no run waits for it."""
+    async def _see_to(self, look: Callable[[], Awaitable[object]], survives: type[EngineError] = EngineError) -> None:
+        """Look once a second at what may be due; what cannot be done now is due afterwards, and no run waits for it."""
         while True:
-            with suppress(EngineError):  # what cannot be scored now is looked at again
-                await self.app.evaluate_online()
-            await asyncio.sleep(_SAMPLE_SECONDS)
-
-    async def _see_to_alarms(self) -> None:
-        """Look at alarms that are due, and tell of them."""
-        while True:
-            with suppress(EngineError):
-                await self.app.check_alarms()
-            await asyncio.sleep(_ALARM_SECONDS)
+            with suppress(survives):
+                await look()
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _see_to_the_delayed(self, ear: Hearing) -> None:
         """Look as soon as a delayed run is due; of many workers some keep watch, and of these a few look at once."""

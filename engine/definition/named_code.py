@@ -13,15 +13,9 @@ def guardrails_in(value: Any) -> Iterable[Guardrail]:
     """Give all guardrails of a definition, those of nodes and workflows inside it included."""
     if isinstance(value, Guardrail):
         yield value
-    elif isinstance(value, BaseModel):
-        for name in type(value).model_fields:
-            yield from guardrails_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for inner in cast("Mapping[Any, Any]", value).values():
-            yield from guardrails_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in cast("list[Any]", value):
-            yield from guardrails_in(inner)
+    else:
+        for part in _parts_of(value):
+            yield from guardrails_in(part)
 
 
 def code_in(value: Any) -> Iterable[CodePath]:
@@ -30,14 +24,17 @@ def code_in(value: Any) -> Iterable[CodePath]:
         yield value
     elif isinstance(value, type):
         yield CodePath(path_of(value))
-    elif isinstance(value, BaseModel):
-        if not type(value).__module__.startswith("engine."):
+    else:
+        if isinstance(value, BaseModel) and not type(value).__module__.startswith("engine."):
             yield CodePath(path_of(type(value)))
-        for name in type(value).model_fields:
-            yield from code_in(getattr(value, name))
-    elif isinstance(value, Mapping):
-        for inner in cast("Mapping[Any, Any]", value).values():
-            yield from code_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in cast("list[Any]", value):
-            yield from code_in(inner)
+        for part in _parts_of(value):
+            yield from code_in(part)
+
+
+def _parts_of(value: Any) -> Iterable[Any]:
+    """Give what a component, mapping or list holds; nothing else holds anything."""
+    if isinstance(value, BaseModel):
+        return (getattr(value, name) for name in type(value).model_fields)
+    if isinstance(value, Mapping):
+        return cast("Mapping[Any, Any]", value).values()
+    return cast("list[Any]", value) if isinstance(value, list | tuple) else ()

@@ -184,7 +184,7 @@ class Context:
                 messages=messages,
                 output=output,
                 tools=request.get("tools", ()),
-                stream=stream and step.run.redaction is None,  # a piece may be part of what is redacted
+                stream=stream and step.run.outbox.redaction is None,  # a piece may be part of what is redacted
                 max_input_tokens=max_input_tokens,
             ),
             asked_tokens=at_most(step, "max_tokens", max_tokens),

@@ -12,7 +12,6 @@ from engine.definition.conversation import Turn
 from engine.definition.judge import Judge, Opinion
 from engine.definition.node import Node
 from engine.definition.policies import Budget, Similar
-from engine.definition.redaction import Redaction
 from engine.definition.routes import Route
 from engine.definition.state import StateField
 from engine.definition.workflow import Workflow
@@ -90,7 +89,6 @@ class Run:
         embed: gives the vector of a text, as a call of a step.
         ask_judge: asks a judge of a guardrail, which is named, as a call of a step.
         walk: runs the graph of a workflow from a state to its end, inside a step.
-        redaction: what takes out of its texts what must be neither kept nor told.
         pause: makes what a step raises when it waits for a person; others at its side go on to their end.
         vault: its tokens, and what they stand for.
         failure: what failed last, and where: `failed_node`.
@@ -127,7 +125,6 @@ class Run:
     pause: Callable[[], BaseException]
     vault: Vault
     control_flow: tuple[type[BaseException], ...] = ()
-    redaction: Redaction | None = None
     listener: Listener | None = None
     bundle_hash: str = ""
     cost_nano_usd: int = 0
@@ -166,7 +163,7 @@ class Run:
 
     def redacted(self, value: Any) -> Any:
         """Give JSON without what the app redacts."""
-        return value if self.redaction is None else self.redaction.value(value)
+        return self.outbox.redacted(value)
 
     def keep(self, value: Any) -> str:
         """Queue a JSON value for the ledger and give what stands for it in a column."""

@@ -226,7 +226,6 @@ class Runner:
             pause=Pause,
             vault=Vault.of(record, self.ledger, self.token_key),
             control_flow=(GraphBubbleUp,),
-            redaction=self.redaction,
             listener=listener,
             bundle_hash=record.bundle_payload,
             last_seq=before(record.fence),
@@ -267,7 +266,7 @@ class Runner:
 
     async def _in_time(self, run: Run, work: Work) -> Mapping[str, Any]:
         """Do the work within what is left of the budget's seconds."""
-        IN_FORCE.set(run.redaction)  # in the task of this run alone
+        IN_FORCE.set(run.outbox.redaction)  # in the task of this run alone
         seconds = run.seconds
         left = None if seconds is None else max(seconds - run.worked_ns / 1e9, 0.0)
         run.ends_ns = None if left is None else self.clock.monotonic_ns() + int(left * 1e9)

@@ -53,9 +53,7 @@ class Lease:
         self._runs: dict[str, _Held] = {}
         self._released: deque[str] = deque()
         self.is_on_duty = False
-        self.on_drain: Callable[[], object] | None = (
-            None  # is called from another thread, at each beat once it is asked
-        )
+        self.on_drain: Callable[[], object] | None = None  # called from another thread, at each beat once it is asked
         self._next_beat = self._next_look = 0.0
         self._back_at = float("-inf")  # when the database took a beat again, after a silence as long as a lease
         now: Any = _NOW_SQLITE if is_sqlite else _NOW_POSTGRES
