@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -21,6 +22,8 @@ from tests.databases import Schemas, engine_of
 
 os.environ.pop("FLOWLEDGER_DATABASE", None)
 os.environ.pop("FLOWLEDGER_APP", None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child process compiles all that it imports anew
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session")
