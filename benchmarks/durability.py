@@ -1,9 +1,9 @@
 """Durable runs of a five-node workflow: flowledger and LangGraph's own checkpointers, on SQLite and on PostgreSQL.
 
-All do the same work in one process, interleaved round by round. Every run has a text of 2 KB of its own, since equal
-ones would be stored once. CPU is that of this process, all threads included; a PostgreSQL server spends its own beside
-it. Ratios of speed are medians of those within a round. Then come the bytes that runs leave on disk, and those of one
-run that appends to a list again and again. `--profile` shows instead where the CPU of flowledger goes.
+All do the same work, each in a process of its own, interleaved round by round. Every run has a text of 2 KB of its own,
+since equal ones would be stored once. CPU is that of the process, all threads included; a PostgreSQL server spends its
+own beside it. Ratios of speed are medians of those within a round. Then come the bytes that runs leave on disk, and
+those of one run that appends to a list again and again. `--profile` shows instead where the CPU of flowledger goes.
 
     uv run python benchmarks/durability.py --runs 200 --rounds 5
     uv run python benchmarks/durability.py --profile --runs 500
@@ -13,196 +13,78 @@ import argparse
 import asyncio
 import cProfile
 import json
-import operator
 import pstats
-import random
 import re
 import sqlite3
 import statistics
-import string
-import tempfile
 import threading
 import time
-import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 import psycopg
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
-from langgraph.graph import END as GRAPH_END
-from langgraph.graph import START as GRAPH_START
-from langgraph.graph import StateGraph
-from overhead import FIVE, langgraph, measure
+from contestants import (
+    BARE,
+    KEEPING_ALL,
+    MESSAGES,
+    OURS_FULL,
+    OURS_NORMAL,
+    OURS_POSTGRES,
+    SAVER_POSTGRES,
+    SAVER_SQLITE,
+    TALK,
+    TURNS,
+    fresh_database,
+    measure_texts,
+    process_of,
+    runs_of,
+    text_of,
+)
+from overhead import FIVE
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from engine import END, START, App, Append, Branch, Chain, Compute, State, Workflow
-from engine.store.database import Database
+from engine import Workflow
 
-Run = Callable[[str, str], Awaitable[Any]]  # takes the id of a thread and a text
 Rows = dict[str, dict[str, float]]  # figures of each contestant, by the heads of their columns
 
 WRITER = "flowledger-writer"  # the name of the thread that commits
-BARE = "LangGraph, not durable"
-SAVER_SQLITE, SAVER_POSTGRES = "LangGraph, SQLite FULL", "LangGraph, PostgreSQL"
-OURS_FULL, OURS_NORMAL, OURS_POSTGRES = "flowledger, SQLite FULL", "flowledger, SQLite NORMAL", "flowledger, PostgreSQL"
-KEEPING_ALL = ", every checkpoint"
 PEERS = {OURS_FULL: SAVER_SQLITE, OURS_NORMAL: SAVER_SQLITE, OURS_POSTGRES: SAVER_POSTGRES}
-TURNS = 200
 FORMATS = {"runs/s": "{:.0f}", "runs/s, median": "{:.0f}", "share": "{:.0%}", "own time": "{:.1%}"}
 STDERR = Console(stderr=True)
-
-CHANCE = random.Random(7)
-WORDS = ["".join(CHANCE.choices(string.ascii_lowercase, k=CHANCE.randint(3, 10))) for _ in range(5_000)]
+TALKS = 10
 
 
-def text_of(size: int) -> str:
-    """Give a text of so many characters that does not compress into nothing; no two are the same."""
-    return " ".join(CHANCE.choices(WORDS, k=size // 4))[:size]
-
-
-MESSAGES = [text_of(1_000) for _ in range(TURNS)]
-
-
-class Talk(State):
-    """A list that grows by a message a turn."""
-
-    messages: Annotated[list[str], Append()] = []  # noqa: RUF012 - pydantic copies the defaults of a state
-    count: int = 0
-    more: bool = True
-
-
-class TalkChannels(TypedDict):
-    """The same for LangGraph."""
-
-    messages: Annotated[list[str], operator.add]
-    count: int
-    more: bool
-
-
-def say(count: int) -> dict[str, Any]:
-    """Give the next message."""
-    return {"messages": [MESSAGES[count]], "count": count + 1, "more": count + 1 < TURNS}
-
-
-async def turn(state: TalkChannels) -> dict[str, Any]:
-    """Do the same for LangGraph."""
-    return say(state["count"])
-
-
-TALK = Workflow(
-    name="talk",
-    state=Talk,
-    nodes={"turn": Compute(function=say, into=("messages", "count", "more"), max_visits=TURNS)},
-    edges=[Chain(START, "turn"), Branch("turn", on="more", to={"true": "turn", "false": END})],
-)
-
-
-def langgraph_talk(saver: Any) -> Any:
-    """Build the same loop in LangGraph alone."""
-    builder: Any = StateGraph(TalkChannels)
-    builder.add_node("turn", turn)
-    builder.add_edge(GRAPH_START, "turn")
-    builder.add_conditional_edges("turn", lambda state: state["more"], {True: "turn", False: GRAPH_END})
-    return builder.compile(checkpointer=saver)
-
-
-@contextmanager
-def fresh_database(name: str, postgres: str) -> Iterator[str]:
-    """Give a contestant a database of its own, removed afterwards: the path of a file, or an address with a schema."""
-    if "PostgreSQL" not in name:
-        with tempfile.TemporaryDirectory(prefix="durability-") as folder:
-            yield f"{folder}/runs.db"
-        return
-    schema = f"durability_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(postgres, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-        try:
-            yield f"{postgres}{'&' if '?' in postgres else '?'}options=-csearch_path%3D{schema}"
-        finally:
-            connection.execute(f"DROP SCHEMA {schema} CASCADE")
-
-
-@asynccontextmanager
-async def saver_on(database: str) -> AsyncIterator[Any]:
-    """Open LangGraph's checkpointer, as its manual says."""
-    if "://" not in database:
-        async with AsyncSqliteSaver.from_conn_string(database) as saver:  # WAL, and SQLite's default synchronous=FULL
-            yield saver
-        return
-    from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
-    from psycopg.rows import dict_row
-    from psycopg_pool import AsyncConnectionPool
-
-    each = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
-    pool: Any = AsyncConnectionPool(database, min_size=10, max_size=10, kwargs=each, open=False)
-    async with pool:
-        saver = AsyncPostgresSaver(pool)
-        await saver.setup()
-        yield saver
-
-
-def app_on(name: str, database: str, workflow: Workflow) -> App:
-    """Make the app of a contestant of ours."""
-    if "PostgreSQL" in name:
-        Database.open(database, migrate=True).close()
-    else:
-        database = f"sqlite:///{database}?synchronous={'normal' if 'NORMAL' in name else 'full'}"
-    return App(workflows=[workflow], database=database, keep_checkpoints="all" if KEEPING_ALL in name else "unfinished")
-
-
-@asynccontextmanager
-async def runs_of(name: str, database: str, workflow: Workflow = FIVE) -> AsyncIterator[Run]:
-    """Open a contestant, and give what makes one run of the workflow."""
-    async with AsyncExitStack() as stack:
-        if name.startswith("flowledger"):
-            app = await stack.enter_async_context(app_on(name, database, workflow))
-
-            async def on_ours(_: str, text: str) -> None:
-                (await app.run(workflow.name, {"text": text} if workflow is FIVE else {})).raise_for_status()
-
-            yield on_ours
-            return
-        saver = None if name == BARE else await stack.enter_async_context(saver_on(database))
-        graph = langgraph(saver) if workflow is FIVE else langgraph_talk(saver)
-        durable: dict[str, Any] = {} if saver is None else {"durability": "sync"}
-
-        async def on_langgraph(thread: str, text: str) -> None:
-            config = {"configurable": {"thread_id": thread}, "recursion_limit": 2 * TURNS}
-            given = {"text": text, "count": 0} if workflow is FIVE else {"count": 0}
-            await graph.ainvoke(given, config, **durable)
-
-        yield on_langgraph
-
-
-async def measure_texts(one_run: Run, texts: list[str], side_by_side: int) -> tuple[float, float]:
-    """Give CPU milliseconds a run and runs a second, each run with a text of its own."""
-    left = iter(texts)
-    return await measure(lambda thread: one_run(thread, next(left)), len(texts), side_by_side)
-
-
-async def compare(runs: int, rounds: int, side_by_side: int, postgres: str) -> Rows:
-    """Measure all contestants in turn, round by round."""
+def compare(runs: int, rounds: int, postgres: str) -> dict[str, Rows]:
+    """Measure all contestants in turn, round by round, one run at a time and 50."""
     names = [BARE, SAVER_SQLITE, OURS_FULL, OURS_NORMAL, *([SAVER_POSTGRES, OURS_POSTGRES] if postgres else [])]
-    cpus: dict[str, list[float]] = {name: [] for name in names}
-    speeds: dict[str, list[float]] = {name: [] for name in names}
-    async with AsyncExitStack() as stack:
+    found: dict[str, Rows] = {}
+    with ExitStack() as stack:
         places = [stack.enter_context(fresh_database(name, postgres)) for name in names]
-        entered = [await stack.enter_async_context(runs_of(*one)) for one in zip(names, places, strict=True)]
-        for number in track(range(rounds + 1), f"{side_by_side} at a time", console=STDERR, transient=True):
-            texts = [text_of(2_000) for _ in range(runs)]
-            for name, one_run in zip(names, entered, strict=True):
-                cpu, speed = await measure_texts(one_run, texts, side_by_side)
-                if number:  # the first round warms up
-                    cpus[name].append(cpu)
-                    speeds[name].append(speed)
+        asked = {name: stack.enter_context(process_of(*one)) for name, *one in zip(names, names, places, strict=True)}
+        for side_by_side in (1, 50):
+            title = f"{side_by_side} at a time"
+            samples: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+            for number in track(range(rounds + 1), title, console=STDERR, transient=True):
+                for name, ask in asked.items():
+                    sample = ask(runs, side_by_side)
+                    if number:  # the first round warms up
+                        samples[name].append(sample)
+            found[title] = figures(samples)
+    return found
+
+
+def figures(samples: dict[str, list[tuple[float, float]]]) -> Rows:
+    """Compare what was measured: CPU milliseconds a run and runs a second of each round."""
+    cpus = {name: [cpu for cpu, _ in found] for name, found in samples.items()}
+    speeds = {name: [speed for _, speed in found] for name, found in samples.items()}
     rows: Rows = {}
-    for name in names:
+    for name in samples:
         rows[name] = {"runs/s": max(speeds[name]), "runs/s, median": statistics.median(speeds[name])}
         if peer := PEERS.get(name):
             ratios = [ours / theirs for ours, theirs in zip(speeds[name], speeds[peer], strict=True)]
@@ -232,11 +114,12 @@ async def bytes_left(names: Sequence[str], workflow: Workflow, texts: list[str],
     for name in track(names, f"bytes of {workflow.name}", console=STDERR, transient=True):
         with fresh_database(name, postgres) as database:
             async with runs_of(name, database, workflow) as one_run:
-                cpu_ms, _ = await measure_texts(one_run, texts, side_by_side=10)
+                if texts:
+                    await measure_texts(one_run, texts, side_by_side=10)
             rows[name] = {"bytes": size_of(database) / unit}
-        if peer := PEERS.get(name.removesuffix(KEEPING_ALL)):
+        peer = PEERS.get(name.removesuffix(KEEPING_ALL))
+        if peer and texts:
             rows[name]["to peer"] = rows[name]["bytes"] / rows[peer]["bytes"]
-        rows[name]["CPU ms/run"] = cpu_ms
     return rows
 
 
@@ -337,7 +220,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200, help="runs a round")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--disk-runs", type=int, default=200, help="runs whose bytes on disk are counted")
+    parser.add_argument("--disk-runs", type=int, default=1_000, help="runs whose bytes on disk are counted")
     parser.add_argument(
         "--postgres",
         metavar="URL",
@@ -351,16 +234,16 @@ def main() -> None:
         found = asyncio.run(profile(options.runs))
     else:
         postgres = postgres_if_there(options.postgres)
-        found = {
-            f"{width} at a time": asyncio.run(compare(options.runs, options.rounds, width, postgres))
-            for width in (1, 50)
-        }
-        sqlite = (SAVER_SQLITE, OURS_FULL, OURS_FULL + KEEPING_ALL)
-        both = (*sqlite, *((SAVER_POSTGRES, OURS_POSTGRES, OURS_POSTGRES + KEEPING_ALL) if postgres else ()))
+        found = compare(options.runs, options.rounds, postgres)
+        both = [SAVER_SQLITE, OURS_FULL, OURS_FULL + KEEPING_ALL]
+        both += [SAVER_POSTGRES, OURS_POSTGRES, OURS_POSTGRES + KEEPING_ALL] if postgres else []
         texts = [text_of(2_000) for _ in range(options.disk_runs)]
         found["on disk, a run"] = asyncio.run(bytes_left(both, FIVE, texts, len(texts), postgres))
-        said = sum(map(len, MESSAGES))
-        found[f"on disk, a byte of {TURNS} messages"] = asyncio.run(bytes_left(sqlite, TALK, [""], said, postgres))
+        said = [str(number) for number in range(TALKS)]
+        size = sum(len(text + message) for text in said for message in MESSAGES)
+        title = f"on disk, a byte of {TALKS} runs of {TURNS} messages"
+        found[title] = asyncio.run(bytes_left(both, TALK, said, size, postgres))
+        found["on disk, nothing"] = asyncio.run(bytes_left(both, TALK, [], 1, postgres))
     if options.json:
         print(json.dumps(found))
         return

@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.durability import fresh_database
+from benchmarks.contestants import fresh_database
 from engine import END, START, App, Chain, Compute, State, Worker, Workflow
 from engine.store.database import Database
 

@@ -44,7 +44,6 @@ from engine.runtime.seed import seed
 from engine.runtime.spending import Spending
 from engine.runtime.tape import Tape
 from engine.runtime.tokens import COUNTS
-from engine.runtime.unheard import callbacks
 from engine.runtime.vault import TokenKey, Vault
 from engine.runtime.views import before, run_finished, run_started
 from engine.usage import Account
@@ -339,14 +338,13 @@ class Runner:
     def _config(self, run: Run) -> dict[str, Any]:
         return {
             "recursion_limit": self._compile(run.workflow).max_steps,
-            "callbacks": callbacks(),
             "configurable": {"thread_id": run.record.run_id, OUTBOX: run.outbox},
         }
 
     async def _walk(self, scope: Scope, state: Mapping[str, Any]) -> Mapping[str, Any]:
         """Run the graph of a sub-workflow; it keeps no checkpoint, since the ledger has every step that finished."""
         compiled = self._compile(scope.workflow, keeps=False)
-        config = {"recursion_limit": compiled.max_steps, "callbacks": callbacks()}
+        config = {"recursion_limit": compiled.max_steps}
         with apart():
             return await compiled.graph.ainvoke({**state, COUNTS: {}}, config, context=scope)
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import signature
 from random import getrandbits
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -38,6 +38,16 @@ _SECRETS = frozenset({"key", "apikey", "token", "secret", "password", "authoriza
 Rows = list[Row]  # inside the class `list` is a method, by LangGraph's choice
 TASKS = "__pregel_tasks"  # LangGraph's name for what was sent to nodes
 _RANDOM_BITS = 24  # versions of a fork differ from those of what it was forked from
+
+
+class _Step(NamedTuple):
+    """A checkpoint as LangGraph hands it over: where it belongs, and the one that it follows."""
+
+    stream: Stream
+    parent: str | None
+    checkpoint: Checkpoint
+    metadata: CheckpointMetadata
+    new_versions: ChannelVersions
 
 
 class Checkpoints(BaseCheckpointSaver[int]):
@@ -111,13 +121,14 @@ class Checkpoints(BaseCheckpointSaver[int]):
             StoreError: the database refused.
         """
         outbox = _outbox(config)
-        if outbox is not None:
-            outbox.values = checkpoint["channel_values"]
         if outbox is None:
-            await self._writer.commit(self._rows(config, checkpoint, metadata, new_versions))
-        elif metadata.get("source") != "input":  # the ledger has the input of a run
-            await self._put_of_run(outbox, config, checkpoint, metadata, new_versions)
-        return _after(config, checkpoint)
+            await self._writer.commit(self._rows_of_thread(config, checkpoint, metadata, new_versions))
+            return _after(reads.stream_of(config), checkpoint)
+        outbox.values = checkpoint["channel_values"]
+        step = _Step(reads.stream_of(config), get_checkpoint_id(config), checkpoint, metadata, new_versions)
+        if metadata.get("source") != "input":  # the ledger has the input of a run
+            await self._put_of_run(outbox, step)
+        return _after(step.stream, checkpoint)
 
     def put(
         self,
@@ -127,8 +138,8 @@ class Checkpoints(BaseCheckpointSaver[int]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Do the same from a thread that may wait."""
-        self._writer.commit_now(self._rows(config, checkpoint, metadata, new_versions))
-        return _after(config, checkpoint)
+        self._writer.commit_now(self._rows_of_thread(config, checkpoint, metadata, new_versions))
+        return _after(reads.stream_of(config), checkpoint)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
@@ -198,49 +209,31 @@ class Checkpoints(BaseCheckpointSaver[int]):
         """Count up in the high bits; the low ones are random, so that no two forks share a version."""
         return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | getrandbits(_RANDOM_BITS)
 
-    async def _put_of_run(
-        self,
-        outbox: Outbox,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> None:
+    async def _put_of_run(self, outbox: Outbox, step: _Step) -> None:
         """Store a checkpoint with the steps that led to it; what their tasks wrote is in it and need not be stored.
 
         The first one is held back, since until something is stored a run starts from its input; and the last one, since
         the end of the run, which follows at once, makes it superfluous.
         """
-        parent = get_checkpoint_id(config)
-        led_here = [staged for staged in outbox.staged if staged.checkpoint == parent]
-        outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != parent]
+        led_here = [staged for staged in outbox.staged if staged.checkpoint == step.parent]
+        outbox.staged = [staged for staged in outbox.staged if staged.checkpoint != step.parent]
         before = [] if self._latest_only else outbox.release()
-        outbox.held = partial(self._rows_of_run, outbox, config, checkpoint, metadata, new_versions, led_here, before)
+        outbox.held = partial(self._rows_of_run, outbox, step, led_here, before)
         outbox.holds_first, outbox.is_new = outbox.is_new, False
-        if outbox.holds_first or (not _stream(config)[1] and _is_last(checkpoint)):
+        if outbox.holds_first or (not step.stream[1] and _is_last(step.checkpoint)):
             return
         held = outbox.release()
         await self._writer.commit([*outbox.take(staged.task for staged in led_here), *held], outbox.key)
 
-    def _rows_of_run(
-        self,
-        outbox: Outbox,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-        led_here: Sequence[Staged],
-        before: Rows,
-    ) -> Rows:
+    def _rows_of_run(self, outbox: Outbox, step: _Step, led_here: Sequence[Staged], before: Rows) -> Rows:
         """Give the rows of a checkpoint behind those of the one before, and of what it makes superfluous."""
-        parent, stream = get_checkpoint_id(config), _stream(config)
-        made = [*before, *self._rows(config, checkpoint, metadata, new_versions, outbox)]
-        if "counters_since_delta_snapshot" in metadata:
+        made = [*before, *self._rows(step, step.metadata, outbox)]
+        if "counters_since_delta_snapshot" in step.metadata:
             made += [row for staged in led_here for row in staged.rows()]
-        elif parent in outbox.stored:
-            made.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": parent}, stream))
+        elif step.parent in outbox.stored:
+            made.append(Row(Kind.SUPERSEDED_WRITES, {"of_checkpoint": step.parent}, step.stream))
         if self._latest_only and outbox.has_checkpoint:
-            made.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": parent}, stream))
+            made.append(Row(Kind.SUPERSEDED_CHECKPOINT, {"of_checkpoint": step.parent}, step.stream))
         return made
 
     def _flush(self, outbox: Outbox) -> None:
@@ -250,23 +243,20 @@ class Checkpoints(BaseCheckpointSaver[int]):
             rows = [*outbox.release(), *(row for one in staged for row in one.rows())]
             self._writer.submit([*outbox.take(one.task for one in staged), *rows], outbox.key)
 
-    def _rows(
+    def _rows_of_thread(
         self,
         config: RunnableConfig,
         checkpoint: Checkpoint,
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
-        outbox: Outbox | None = None,
     ) -> Rows:
-        said = metadata if outbox else _without_secrets(config, metadata)
+        """Give the rows of a checkpoint of LangGraph's own threads."""
+        step = _Step(reads.stream_of(config), get_checkpoint_id(config), checkpoint, metadata, new_versions)
+        return self._rows(step, _without_secrets(config, metadata))
+
+    def _rows(self, step: _Step, said: Mapping[str, Any], outbox: Outbox | None = None) -> Rows:
         return checkpoint_rows(
-            self.serde,
-            _stream(config),
-            checkpoint,
-            cast("Mapping[str, Any]", said),
-            new_versions,
-            parent=get_checkpoint_id(config),
-            outbox=outbox,
+            self.serde, step.stream, step.checkpoint, said, step.new_versions, parent=step.parent, outbox=outbox
         )
 
     def _writes(
@@ -280,7 +270,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
         checkpoint_id = str(get_checkpoint_id(config))
         return write_rows(
             self.serde,
-            _stream(config),
+            reads.stream_of(config),
             checkpoint_id,
             writes,
             task_id=task_id,
@@ -308,10 +298,5 @@ def _is_last(checkpoint: Checkpoint) -> bool:
     return not any(channel.startswith(("branch:to:", TASKS)) for channel in checkpoint["channel_values"])
 
 
-def _stream(config: RunnableConfig) -> Stream:
-    return reads.stream_of(config)
-
-
-def _after(config: RunnableConfig, checkpoint: Checkpoint) -> RunnableConfig:
-    thread, namespace = reads.stream_of(config)
-    return reads.config_of(thread, namespace, checkpoint["id"])
+def _after(stream: Stream, checkpoint: Checkpoint) -> RunnableConfig:
+    return reads.config_of(*stream, checkpoint["id"])

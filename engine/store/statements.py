@@ -83,7 +83,7 @@ class EntryEnded:
     of_run_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One row of a checkpoint; it names its stream, and the writer fills in the number.
 
