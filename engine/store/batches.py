@@ -1,6 +1,7 @@
 """A batch becomes a transaction: runs begin, fences are checked, and what is left is written kind after kind."""
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -51,28 +52,47 @@ _ENDED = frozenset(
 
 @dataclass(slots=True)
 class Submission:
-    """Rows that commit together.
+    """Rows that commit together, looked at once.
 
     Attributes:
         fence: (run id, fence) that the run's row must still say; None for what belongs to no run.
         done: who waits: a future of an event loop, or of threads.
+        size: about how many bytes they hold; what is large is a payload.
+        begun: runs that begin with them.
+        checkpoints: those of them that are parts of checkpoints.
+        is_numbered: whether the database gives numbers to some, so that writing these twice would make two rows.
+        ends: whether the run comes to its end.
     """
 
     rows: Sequence[Writable]
     fence: tuple[str, int] | None = None
     done: Any = None
-    size: int = 0
     error: Exception | None = field(default=None)
+    size: int = field(init=False)
+    begun: list[RunRecord] = field(init=False)
+    checkpoints: list[Row] = field(init=False)
+    is_numbered: bool = field(init=False, default=False)
+    ends: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.size, self.begun, self.checkpoints = _ROW_BYTES * len(self.rows), [], []
+        for row in self.rows:
+            kind = type(row)
+            if kind is PayloadRecord:
+                self.size += len(row.content)  # type: ignore[union-attr] # this one has a content
+            elif kind is Row:
+                self.checkpoints.append(cast("Row", row))
+            elif kind is RunRecord:
+                self.begun.append(cast("RunRecord", row))
+            elif kind is FinishedRun:
+                self.ends = True
+            elif KINDS.get(kind) in _NUMBERED:
+                self.is_numbered = True
 
     @property
     def is_idempotent(self) -> bool:
         """Whether writing it a second time changes nothing."""
-        return not any(KINDS.get(type(row)) in _NUMBERED or type(row) is RunRecord for row in self.rows)
-
-
-def size_of(rows: Sequence[Writable]) -> int:
-    """Give about how many bytes rows hold; what is large is a payload."""
-    return _ROW_BYTES * len(rows) + sum(len(row.content) for row in rows if type(row) is PayloadRecord)
+        return not (self.is_numbered or self.begun)
 
 
 class Batches:
@@ -106,8 +126,7 @@ class Batches:
         """Write a batch; submissions under a stale fence are left out and told so."""
         self._learnt = {}
         with self._driver(connection) as cursor:
-            runs = [self._makers[RunRecord](row) for one in batch for row in one.rows if type(row) is RunRecord]
-            self._execute(cursor, Kind.RUN, runs, clean=clean)
+            self._execute(cursor, Kind.RUN, self._runs(batch), clean=clean)
             self._check_fences(cursor, batch)
             valid = [one for one in batch if one.error is None]
             groups = self._by_kind(valid, self._stream_numbers(cursor, valid))
@@ -116,22 +135,22 @@ class Batches:
 
     def as_one(self, batch: Sequence[Submission]) -> OneStatement | None:
         """Give a small batch as one statement; None on SQLite, and where its parts depend on one another."""
-        rows = [row for one in batch for row in one.rows]
-        if self._is_sqlite or not 0 < len(rows) <= _FEW or any(KINDS.get(type(row)) in _NUMBERED for row in rows):
+        many = sum(len(one.rows) for one in batch)
+        if self._is_sqlite or not 0 < many <= _FEW or any(one.is_numbered for one in batch):
             return None
-        begun = {row.run_id for row in rows if type(row) is RunRecord}
+        begun = {row.run_id for one in batch for row in one.begun}
         fences = {one.fence for one in batch if one.fence is not None and one.fence[0] not in begun}
-        checkpoints = [row for row in rows if isinstance(row, Row)]
+        checkpoints = [row for one in batch for row in one.checkpoints]
         streams = {row.stream for row in checkpoints}
         unknown = streams - self._numbers.keys()
-        free = any(one.fence is None and any(isinstance(row, Row) for row in one.rows) for one in batch)
+        free = any(one.fence is None and one.checkpoints for one in batch)
         twice = len({run_id for run_id, _ in fences}) < len(fences)
         if free or twice or len(unknown) > 1 or _depends(checkpoints, unknown):
             return None
         numbers = {stream: self._numbers.get(stream, new_stream()) for stream in streams}
         groups = self._by_kind(batch, numbers)
         if begun:
-            groups[Kind.RUN] = [self._makers[RunRecord](row) for row in rows if type(row) is RunRecord]
+            groups[Kind.RUN] = self._runs(batch)
         return self._composer.compose(groups, dict(fences), next(iter(unknown), None))
 
     def execute(self, connection: Connection, one: OneStatement) -> None:
@@ -149,11 +168,7 @@ class Batches:
         if len(self._numbers) > _MOST_REMEMBERED:
             self._numbers.clear()
         self._numbers |= self._learnt
-        ended = {
-            one.fence[0]
-            for one in batch
-            if one.fence is not None and (one.error is not None or any(type(row) is FinishedRun for row in one.rows))
-        }
+        ended = {one.fence[0] for one in batch if one.fence is not None and (one.error is not None or one.ends)}
         for stream in [stream for stream in self._numbers if stream[0] in ended]:
             del self._numbers[stream]
 
@@ -207,28 +222,32 @@ class Batches:
                     f"the run {one.fence[0]} has gone to another process: nothing more of it is written here"
                 )
 
+    def _runs(self, batch: Sequence[Submission]) -> list[Sequence[Any]]:
+        make = self._makers[RunRecord]
+        return [make(row) for one in batch for row in one.begun]
+
     def _by_kind(self, batch: Sequence[Submission], numbers: Mapping[Stream, Any]) -> dict[Kind, list[Sequence[Any]]]:
-        groups: dict[Kind, list[Sequence[Any]]] = {}
+        groups: defaultdict[Kind, list[Sequence[Any]]] = defaultdict(list)
         for one in batch:
+            for row in one.checkpoints:
+                number = numbers.get(row.stream)
+                if number is None:
+                    continue  # the end of a stream that never began
+                row.values["of_sid" if row.kind in _ENDED else "sid"] = number
+                groups[row.kind].append(self._prepared[row.kind].of(row.values))
             for row in one.rows:
-                record = type(row)
-                if isinstance(row, Row):
-                    number = numbers.get(row.stream)
-                    if number is None:
-                        continue  # the end of a stream that never began
-                    row.values["of_sid" if row.kind in _ENDED else "sid"] = number
-                    groups.setdefault(row.kind, []).append(self._prepared[row.kind].of(row.values))
-                elif isinstance(row, FinishedRun):
-                    groups.setdefault(Kind.FINISHED_RUN, []).append(self._finished(row.record))
-                elif record is not RunRecord:
-                    groups.setdefault(KINDS[record], []).append(self._makers[record](row))
+                kind = KINDS.get(type(row))
+                if isinstance(row, FinishedRun):
+                    groups[Kind.FINISHED_RUN].append(self._finished(row.record))
+                elif kind is not None and kind is not Kind.RUN:
+                    groups[kind].append(self._makers[type(row)](row))
         return groups
 
     def _stream_numbers(self, cursor: Any, batch: Sequence[Submission]) -> Mapping[Stream, int]:
         """Give the number of each stream that rows name; streams that are written to for the first time get one."""
-        fenced = {row.stream for one in batch if one.fence is not None for row in one.rows if isinstance(row, Row)}
+        fenced = {row.stream for one in batch if one.fence is not None for row in one.checkpoints}
         known = {stream: self._numbers[stream] for stream in fenced & self._numbers.keys()}
-        rows = [row for one in batch for row in one.rows if isinstance(row, Row) and row.stream not in known]
+        rows = [row for one in batch for row in one.checkpoints if row.stream not in known]
         begun = {row.stream for row in rows if row.kind not in _ENDED}
         ended = {row.stream for row in rows} - begun
         found: dict[Stream, int] = {}

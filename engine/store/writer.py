@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, OperationalError, SQLAlchemyError
 
 from engine.errors import EngineError, LeaseLost, StoreError
 from engine.records import RunRecord
-from engine.store.batches import Batches, Submission, Writable, size_of
+from engine.store.batches import Batches, Submission, Writable
 from engine.store.database import Database
 from engine.store.fast_lane import FastLane
 from engine.store.one_statement import OneStatement
@@ -101,7 +101,7 @@ class Writer:
         while (room := self._wait_for_room(loop)) is not None:
             await room
         done: asyncio.Future[None] = loop.create_future()
-        submission = _submission(list(rows), fence, done)
+        submission = Submission(list(rows), fence, done)
         one = self._taken_in_fast_lane(submission, loop)
         if one is None:
             self._enqueue(submission)
@@ -159,7 +159,7 @@ class Writer:
             return room
 
     def _put(self, rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> None:
-        self._enqueue(_submission(rows, fence, done))
+        self._enqueue(Submission(rows, fence, done))
 
     def _taken_in_fast_lane(self, submission: Submission, loop: asyncio.AbstractEventLoop) -> OneStatement | None:
         """Give a submission as a statement that its loop runs itself; None if anything is ahead of it.
@@ -348,10 +348,6 @@ class Writer:
             said.__cause__ = error
             return said
         return StoreError(f"the ledger could not be written: {type(error).__name__}: {error}")
-
-
-def _submission(rows: list[Writable], fence: tuple[str, int] | None, done: Any) -> Submission:
-    return Submission(rows, fence, done, size_of(rows))
 
 
 def _resolve(batch: Sequence[Submission]) -> None:
