@@ -4,7 +4,7 @@ import json
 
 import typer
 
-from engine.cli import prune
+from engine.cli import offload, prune
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption
 from engine.cli.render import console
@@ -13,6 +13,7 @@ from engine.store.database import Database
 
 commands = typer.Typer(help="Where the ledger is, its schema, and what of it need not be kept.", no_args_is_help=True)
 commands.command("prune")(prune.prune)
+commands.command("offload")(offload.offload)
 
 
 @commands.command("status")

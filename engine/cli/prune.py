@@ -41,7 +41,7 @@ def prune(
     Example: flowledger db prune --older-than 30d
     """
     loaded = load_app(app, database)
-    scope = Scope(_moment(older_than, loaded.clock.now()), whole_runs=runs)
+    scope = Scope(moment(older_than, loaded.clock.now()), whole_runs=runs)
 
     async def work() -> dict[str, Any]:
         async with loaded:
@@ -52,7 +52,7 @@ def prune(
             if not as_json:
                 _show(planned, scope)
             if not (dry_run or is_empty):
-                _ask(yes)
+                confirm("Delete this?", yes=yes, to="delete it")
                 with progress() as on_progress:
                     pruned = await retention.prune(loaded.ledger, scope, on_progress)
                 found |= {"deleted": True, **_plain(pruned.amounts), "waiting_payloads": pruned.payloads.waiting}
@@ -67,7 +67,12 @@ def prune(
         _tell(found)
 
 
-def _moment(text: str, now: datetime) -> datetime:
+def moment(text: str, now: datetime) -> datetime:
+    """Read `--older-than`.
+
+    Raises:
+        InputError: it is neither a span nor a date.
+    """
     try:
         found = parse_since(text, now)
     except (InputError, OverflowError):
@@ -77,7 +82,7 @@ def _moment(text: str, now: datetime) -> datetime:
     return found
 
 
-def _ask(yes: bool) -> None:
+def confirm(question: str, *, yes: bool, to: str) -> None:
     """Go on if somebody says so.
 
     Raises:
@@ -86,8 +91,8 @@ def _ask(yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise InputError("nobody is here who could confirm this: add --yes to delete it, or --dry-run to look only")
-    typer.confirm("Delete this?", abort=True, err=True)
+        raise InputError(f"nobody is here who could confirm this: add --yes to {to}, or --dry-run to look only")
+    typer.confirm(question, abort=True, err=True)
 
 
 def _plain(amounts: Amounts) -> dict[str, dict[str, int | None]]:

@@ -17,7 +17,7 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from engine.store import tables
+from engine.store import objects, tables
 from engine.store.checkpoint_codec import addresses_in
 from engine.store.ledger import SqlLedger
 from engine.store.payload_map import PayloadMap, Progress, read_map, roots
@@ -68,7 +68,7 @@ async def sweep(ledger: SqlLedger, marked: Marked, on_progress: Progress | None 
     candidates = {address: payloads.sizes[address] for address in marked.unreached}
     if candidates:
         payloads.aside[round_] = candidates
-    for done, chunk in _chunks(candidates):
+    for done, chunk in chunks(candidates):
         await ledger.change(lambda connection, chunk=chunk: set_aside(connection, round_, chunk))
         tell("setting payloads aside", done, len(candidates))
     waiting = {one: await ledger.change(lambda connection, one=one: wait(connection, one)) for one in payloads.aside}
@@ -78,14 +78,16 @@ async def sweep(ledger: SqlLedger, marked: Marked, on_progress: Progress | None 
     for one, sizes in payloads.aside.items():
         back = {address: size for address, size in sizes.items() if address in reached}
         free = {address: size for address, size in sizes.items() if address not in reached}
-        for _, chunk in _chunks(back):
+        for _, chunk in chunks(back):
             await ledger.change(lambda connection, one=one, chunk=chunk: put_back(connection, one, chunk))
         if waiting[one]:
             swept.waiting += len(free)
             swept.runs_in_progress |= waiting[one].keys()
             continue
-        for done, chunk in _chunks(free):
-            await ledger.change(lambda connection, one=one, chunk=chunk: discard(connection, one, chunk))
+        for done, chunk in chunks(free):
+            moved = await ledger.change(lambda connection, one=one, chunk=chunk: discard(connection, one, chunk))
+            for folder, addresses in moved.items():
+                await asyncio.to_thread(objects.remove, folder, addresses)
             tell("deleting payloads", done, len(free))
         await ledger.change(lambda connection, one=one: discard(connection, one, [""]))
         swept.rows += len(free)
@@ -115,7 +117,7 @@ def _all_roots(ledger: SqlLedger, connection: Connection) -> Iterator[str]:
     return roots(connection, partial(addresses_in, ledger.checkpoints.serde), select(tables.checkpoint_streams.c.sid))
 
 
-def _chunks(sizes: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
+def chunks(sizes: Mapping[str, int]) -> Iterator[tuple[int, list[str]]]:
     """Give addresses, as many as go into a short transaction, and how many that makes so far."""
     chunk: list[str] = []
     done = size = 0

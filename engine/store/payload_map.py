@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Select, func, select
 from engine.payloads import addresses_in, references_in
 from engine.store import tables
 from engine.store.checkpoint_codec import payload_of
+from engine.store.objects import OBJECT
 
 ASIDE = "~"
 """Stands between the address of a payload that is set aside and its round."""
@@ -33,11 +34,13 @@ class PayloadMap:
         sizes: bytes that each payload takes.
         references: what a payload refers to; those that refer to nothing are left out.
         aside: bytes of the payloads set aside, by round and address.
+        moved: those whose contents are in object storage; they refer to nothing.
     """
 
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     references: dict[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     aside: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
+    moved: set[str] = field(default_factory=set[str])
 
     def add(self, row: Any) -> None:
         """Enter a row of the table."""
@@ -49,6 +52,9 @@ class PayloadMap:
             if not address:
                 return
             payloads[address] = len(row.content)
+        if row.encoding == OBJECT:
+            self.moved.add(address)
+            return
         content = zlib.decompress(row.content) if row.encoding == "zlib" else bytes(row.content)
         if any(one in content for one in _MARKS):
             found = references_in(content.decode(errors="surrogatepass"))

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.payloads import addresses_in, field_of, is_address, references_in, unpack
-from engine.store import tables
+from engine.store import objects, tables
 from engine.store.database import Database
+from engine.store.objects import OBJECT
 from engine.store.transactions import may_pass
 from engine.store.writer import Writer
 
@@ -81,14 +82,11 @@ def content_at(connection: Connection, addresses: Iterable[str]) -> dict[str, st
     wanted = sorted(set(addresses))
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
-        query = select(table.c.sha256, table.c.encoding, table.c.content).where(table.c.sha256.in_(some))
-        found |= {row.sha256: plain_text(row.encoding, row.content) for row in connection.execute(query)}
+        query = select(table.c.sha256, table.c.encoding, table.c.content)
+        found |= texts_of(connection.execute(query.where(table.c.sha256.in_(some))))
         for address in [one for one in some if one not in found]:  # it may be set aside, to be deleted or not
-            aside = select(table.c.encoding, table.c.content).where(
-                table.c.sha256.startswith(f"{address}~", autoescape=True)
-            )
-            row = connection.execute(aside.limit(1)).first()
-            found |= {} if row is None else {address: plain_text(row.encoding, row.content)}
+            aside = query.where(table.c.sha256.startswith(f"{address}~", autoescape=True)).limit(1)
+            found |= texts_of((address, encoding, content) for _, encoding, content in connection.execute(aside))
     return found
 
 
@@ -108,6 +106,28 @@ def values_at(connection: Connection, names: Sequence[str | None]) -> list[Any]:
     return [None if name is None else unpack(name, contents.__getitem__) for name in names]
 
 
-def plain_text(encoding: str, content: bytes) -> str:
-    """Give the text of a payload as it is stored."""
-    return (zlib.decompress(content) if encoding == "zlib" else content).decode(errors="surrogatepass")
+def texts_of(rows: Iterable[Any]) -> dict[str, str]:
+    """Give the texts of payloads by their addresses, from addresses, encodings and contents.
+
+    Raises:
+        ConfigurationError, StoreError: one has been moved to object storage, and cannot be read there.
+    """
+    found: dict[str, str] = {}
+    moved: dict[str, list[str]] = {}
+    for address, encoding, content in rows:
+        if encoding == OBJECT:
+            moved.setdefault(content.decode(), []).append(address)
+        else:
+            found[address] = _text(plain_content(encoding, content))
+    for folder, addresses in moved.items():
+        found |= {address: _text(content) for address, content in objects.read(folder, addresses).items()}
+    return found
+
+
+def plain_content(encoding: str, content: bytes) -> bytes:
+    """Give the content of a payload that is in the database, as it was before it was compressed."""
+    return zlib.decompress(content) if encoding == "zlib" else content
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="surrogatepass")

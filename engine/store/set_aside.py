@@ -8,6 +8,7 @@ from sqlalchemy import Connection, bindparam, delete, select, text, update
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.lease import is_alive
+from engine.store.objects import OBJECT
 from engine.store.payload_map import ASIDE
 from engine.store.statements import insert_once
 
@@ -54,9 +55,19 @@ def put_back(connection: Connection, round_: str, chunk: Iterable[str]) -> None:
         connection.execute(renamed, names)
 
 
-def discard(connection: Connection, round_: str, chunk: Iterable[str]) -> None:
-    """Delete payloads that are set aside; the empty address stands for what a round waits for."""
-    connection.execute(delete(_table).where(_table.c.sha256.in_([f"{one}{ASIDE}{round_}" for one in chunk])))
+def discard(connection: Connection, round_: str, chunk: Iterable[str]) -> dict[str, list[str]]:
+    """Delete payloads that are set aside; the empty address stands for what a round waits for.
+
+    Returns:
+        The folders of object storage that still hold contents of some, with their addresses.
+    """
+    named = _table.c.sha256.in_([f"{one}{ASIDE}{round_}" for one in chunk])
+    moved: dict[str, list[str]] = {}
+    found = select(_table.c.sha256, _table.c.content).where(named, _table.c.encoding == OBJECT)
+    for name, folder in connection.execute(found):
+        moved.setdefault(folder.decode(), []).append(name.partition(ASIDE)[0])
+    connection.execute(delete(_table).where(named))
+    return moved
 
 
 def _exclude_writers(connection: Connection) -> None:

@@ -23,7 +23,8 @@ from sqlalchemy import (
 
 from engine.errors import InputError
 from engine.store import tables
-from engine.store.reader import plain_text, values_at
+from engine.store.payload_map import ASIDE
+from engine.store.reader import texts_of, values_at
 
 _NEVER = frozenset({"api_tokens.sha256"})
 _CONTENT = {  # besides columns of payloads and of bytes
@@ -115,7 +116,9 @@ class TableWanted:
             return [_json(value) for value in values_at(connection, values)]
         if isinstance(column.type, LargeBinary):
             if self.table is tables.payloads:
-                return [plain_text(row.how, row.content) for row in rows]
+                addresses = [row.sha256.partition(ASIDE)[0] for row in rows]
+                texts = texts_of((one, row.how, row.content) for one, row in zip(addresses, rows, strict=True))
+                return [texts[one] for one in addresses]
             return [None if value is None else value.hex() for value in values]
         if _kind(column) == "text":
             return [value if isinstance(value, str | None) else _json(value) for value in values]

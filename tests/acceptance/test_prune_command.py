@@ -132,3 +132,22 @@ def test_the_room_is_given_back(flowledger, failed):
     told = flowledger("db", "prune", "--older-than", "30d", "--vacuum").out.splitlines()
     assert told[0] == "there is nothing to delete"
     assert told[1].startswith("the database took ")
+
+
+def test_texts_of_old_runs_are_moved_into_a_folder_and_shown_as_before(flowledger, failed, tmp_path):
+    before = flowledger("show", failed, "--json").out
+    planned = json.loads(flowledger("db", "offload", "objects", "--older-than", "0d", "--dry-run", "--json").out)
+    assert not planned["moved"]
+    assert not (tmp_path / "objects").exists()
+    asked = ("db", "offload", str(tmp_path / "objects"), "--older-than", "0d", "--larger-than", "0")
+    refused = flowledger(*asked)
+    assert (refused.code, "add --yes to move them" in refused.err) == (2, True)
+    moved = json.loads(flowledger(*asked, "--yes", "--json").out)
+    assert moved["moved"] and moved["payloads"] == len(list((tmp_path / "objects").iterdir())) > 0
+    assert flowledger("show", failed, "--json").out == before
+
+
+def test_a_folder_that_nobody_can_reach_is_one_sentence(flowledger, failed):
+    ran = flowledger("db", "offload", "nowhere://b", "--older-than", "0d", "--larger-than", "0", "--yes")
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1].startswith("flowledger: nowhere://b cannot be reached")
