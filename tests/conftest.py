@@ -24,6 +24,13 @@ os.environ.pop("FLOWLEDGER_DATABASE", None)
 os.environ.pop("FLOWLEDGER_APP", None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each child process compiles all that it imports anew
 sys.dont_write_bytecode = False
+gc.disable()  # until the tests are collected: all that is made so far stays
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look at what tests make, and at nothing else."""
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

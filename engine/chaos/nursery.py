@@ -99,6 +99,8 @@ class _Template:
         os.dup2(log, 1)
         os.dup2(log, 2)
         os.chdir(folder)
+        for each in app.workflows.values():
+            _ = each.version  # sources are read once, and not in each life
 
     def learn(self, lived: Lived) -> None:
         """Import what a life had to import, so that the next ones need not."""

@@ -4,9 +4,10 @@ Exit codes: 0 done, 1 the run failed or was blocked, 2 usage or configuration, 3
 waits for a person, 130 interrupted.
 """
 
+import functools
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -122,10 +123,16 @@ def options(
     del version
 
 
+@functools.cache
+def _command() -> Any:
+    """Give what the command line is parsed with; to make it of every signature takes longer than many a command."""
+    return typer.main.get_command(cli)
+
+
 def main() -> None:
     """Run the command line; every known error is one sentence on standard error and an exit code."""
     try:
-        cli()
+        _command()()
     except EngineError as error:
         typer.echo(f"flowledger: {error}", err=True)
         sys.exit(error.exit_code)

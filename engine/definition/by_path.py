@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Annotated, Any, Self, TypeVar, cast
 
 from pydantic import (
@@ -67,8 +68,11 @@ def by_path(path: str) -> Any:
 def source_of(target: Any) -> str:
     """Give the source text of a function, class or tool, or its class's where it is an instance."""
     code: Any = inspect.unwrap(function_of(target))
-    if not (inspect.isroutine(code) or inspect.isclass(code)):
-        code = code.__class__
+    return _source_of(code if inspect.isroutine(code) or inspect.isclass(code) else code.__class__)
+
+
+@lru_cache(maxsize=4096)  # to find a class, the whole of its file is parsed; what is loaded does not change
+def _source_of(code: Any) -> str:
     try:
         return inspect.getsource(code)
     except (OSError, TypeError):
@@ -104,7 +108,7 @@ Code = Annotated[Any, PlainValidator(to_path), PlainSerializer(str, return_type=
 class Frozen(BaseModel):
     """An immutable value that is valid once it is built; its faults are sentences."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     def __init__(self, **fields: Any) -> None:
         try:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_UP, Decimal
-from functools import cached_property
+from functools import cache, cached_property
 from importlib.metadata import distribution
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.price_records import PriceRecord
 from engine.usage import Price, Usage, to_nano_usd
@@ -84,6 +84,13 @@ class _Rates:
         return math.ceil(read * input_tokens + written * output_tokens + self.request)
 
 
+@cache
+def _package() -> tuple[str, Any]:
+    """Give the version of the package and the hash of its data."""
+    package = distribution("genai-prices")
+    return package.version, hashlib.sha256(Path(str(package.locate_file("genai_prices/data.py"))).read_bytes())
+
+
 class PriceCatalogue:
     """Prices of models at a time.
 
@@ -110,12 +117,12 @@ class PriceCatalogue:
     @cached_property
     def catalogue_id(self) -> str:
         """Name the prices: the package's version and a hash of its data, of the overrides and of the dated prices."""
-        package = distribution("genai-prices")
-        digest = hashlib.sha256(Path(str(package.locate_file("genai_prices/data.py"))).read_bytes())
+        package, data = _package()
+        digest = data.copy()
         digest.update(repr(sorted(self._overrides.items())).encode())
         if self._dated:
             digest.update(repr(sorted(self._dated.items())).encode())
-        return f"genai-prices-{package.version}-{digest.hexdigest()[:8]}"
+        return f"genai-prices-{package}-{digest.hexdigest()[:8]}"
 
     def price(
         self, provider: str, model: str, usage: Usage, at: datetime, terms: Mapping[str, str] = NO_TERMS

@@ -99,7 +99,7 @@ class Batches:
     """Writes batches over a connection whose transaction has begun."""
 
     def __init__(self, dialect: Dialect) -> None:
-        self._prepared = prepared(dialect)
+        self._prepared = prepared(type(dialect))
         self._makers: dict[type, Callable[[Any], Sequence[Any]]] = {
             record: self._prepared[kind].maker() for record, kind in KINDS.items() if record is not PayloadRecord
         }

@@ -1,8 +1,11 @@
 """Which schema a database has, and how it comes to the one that this engine needs."""
 
+from functools import cache
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, inspect, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.schema import CreateIndex, CreateTable
 
 from engine.store.tables import metadata
 
@@ -37,11 +40,20 @@ def upgrade(engine: Engine, *, step_by_step: bool = False) -> None:
             connection.execute(text("SET LOCAL lock_timeout = 0"))  # another process may migrate for long
             connection.execute(text("SELECT pg_advisory_xact_lock(7021971)"))
         if not step_by_step and not inspect(connection).has_table(_VERSION.name):
-            metadata.create_all(connection)
-            _VERSION.create(connection)
+            for statement in _declarations(engine.url.drivername):
+                connection.exec_driver_sql(statement)
             connection.execute(_VERSION.insert().values(version_num=HEAD))
         else:
             _migrate(connection)
+
+
+@cache
+def _declarations(driver: str) -> tuple[str, ...]:
+    """Give the statements that make every table; to word them takes longer than to execute them."""
+    dialect = make_url(f"{driver}://").get_dialect()()
+    tables = [*metadata.sorted_tables, _VERSION]
+    made = [*map(CreateTable, tables), *(CreateIndex(index) for table in tables for index in table.indexes)]
+    return tuple(str(each.compile(dialect=dialect)) for each in made)
 
 
 def _migrate(connection: Connection) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum, auto
+from functools import cache
 from operator import attrgetter
 from typing import Any, cast
 
@@ -134,8 +135,8 @@ class Prepared:
         sql: what is executed.
     """
 
-    def __init__(self, statement: Statement, dialect: Dialect) -> None:
-        positional = type(dialect)(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
+    def __init__(self, statement: Statement, dialect: type[Dialect]) -> None:
+        positional = dialect(paramstyle="qmark" if dialect.name == "sqlite" else "format")  # type: ignore[call-arg]
         compiled = statement.compile(dialect=positional)
         self.text = str(compiled)
         self.sql = self.text if dialect.name == "sqlite" else numbered(self.text)
@@ -180,8 +181,9 @@ def _parts(sql: str) -> tuple[str, Sequence[str], str]:
     return f"{head}{values[:-1]}", listed.split(", ") if listed else (), tail
 
 
-def prepared(dialect: Dialect) -> dict[Kind, Prepared]:
-    """Prepare every statement."""
+@cache
+def prepared(dialect: type[Dialect]) -> Mapping[Kind, Prepared]:
+    """Prepare every statement, once a process for each dialect."""
     made = _statements(is_sqlite=dialect.name == "sqlite")
     return {kind: Prepared(statement, dialect) for kind, statement in made.items()}
 

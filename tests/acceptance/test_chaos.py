@@ -1,10 +1,7 @@
 """flowledger chaos: a workflow whose processes are killed loses nothing, pays nothing twice and does nothing twice."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,17 +10,13 @@ from engine.app import App
 from engine.chaos.verdict import ZEROS
 from engine.store.database import Database
 from engine.testing import CRASH_POINTS
+from tests.children import Ended, flowledger
 from workflows.triage import triage
 
-ROOT = Path(__file__).parents[2]
 
-
-def chaos(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def chaos(folder: Path, *arguments: str) -> Ended:
     """Run the command as a user does: it forks, so it needs a process without threads."""
-    said = {"PYTHONPATH": str(ROOT), "FLOWLEDGER_DATABASE": "sqlite:///mine.db", "TMPDIR": str(folder)}
-    environment = {**os.environ, **said}
-    command = [sys.executable, "-m", "engine.cli.main", "chaos", *arguments]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return flowledger(folder, "chaos", *arguments, FLOWLEDGER_DATABASE="sqlite:///mine.db", TMPDIR=str(folder))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
