@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import PrivateAttr
 
 from engine.outbox import Outbox
-from engine.records import CallRecord, RunRecord, RunStatus
+from engine.records import CallRecord, RunRecord, RunStatus, StepRecord
 from engine.store.ledger import SqlLedger
 from engine.testing import ScriptedModel
 from tests.flows import run_id
@@ -47,6 +47,11 @@ def call(call_id: str, number: int = 1, **fields: Any) -> CallRecord:
     given = {"step_id": "s", "node_name": "ticket", "ordinal": 1, "attempt": 1, "operation_name": "execute_tool"}
     given |= {"call_id": call_id, "run_id": run(number).run_id, "target": "t", "started_at": NOW, "request_hash": "h"}
     return CallRecord(**(given | fields))
+
+
+def step(step_id: str, number: int = 1, **fields: Any) -> StepRecord:
+    given = {"step_id": step_id, "run_id": run(number).run_id, "node_name": "ticket", "node_kind": "call_tool"}
+    return StepRecord(**(given | {"visit": 1, "started_at": NOW, "seq": 1} | fields))
 
 
 def nobody_cancels() -> None: ...

@@ -24,7 +24,7 @@ def status(app: AppOption = None, database: DatabaseOption = None, as_json: Json
     """
     opened = Database.open(load_app(app, database).database, migrate=False)
     try:
-        facts = {"database": opened.safe_url, "schema": schema.current(opened.engine), "needed": schema.HEAD}
+        facts = {"database": opened.safe_url, "schema": opened.schema, "needed": schema.HEAD}
     finally:
         opened.close()
     if as_json:
@@ -42,8 +42,8 @@ def upgrade(app: AppOption = None, database: DatabaseOption = None) -> None:
     """
     opened = Database.open(load_app(app, database).database, migrate=False)
     try:
-        before = schema.current(opened.engine)
-        schema.upgrade(opened.engine)
+        before = opened.schema
+        opened.upgrade()
     finally:
         opened.close()
     changed = "was up to date" if before == schema.HEAD else f"went from {before or 'none'} to {schema.HEAD}"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict, cast
 
+from langgraph.channels import BinaryOperatorAggregate
 from langgraph.errors import GraphInterrupt
 from langgraph.graph import END as GRAPH_END
 from langgraph.graph import START as GRAPH_START
@@ -31,6 +32,18 @@ _WAY = "branch:to:"  # LangGraph's name for the channel that wakes a node
 
 class Pause(GraphInterrupt):
     """A step waits for a person; the ways beside it go on to their end."""
+
+
+class Merged(BinaryOperatorAggregate[Any]):
+    """A channel whose values merge, whatever they say: LangGraph's own takes a dictionary for an order to overwrite."""
+
+    __slots__ = ()
+
+    def update(self, values: Sequence[Any]) -> bool:
+        """Take in what tasks wrote; the first value is taken as it is."""
+        for value in values:
+            self.value = self.operator(self.value, value) if self.is_available() else value
+        return bool(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +79,17 @@ def compile_workflow(workflow: Workflow, checkpointer: Any = None) -> CompiledWo
 def _schema(workflow: Workflow) -> Any:
     """Declare a channel a field; values are JSON, so types are checked where a node writes, not here."""
     channels: dict[str, Any] = {
-        name: Any if isinstance(field.merge, Replace) else Annotated[Any, field.merge.merge]
+        name: Any if isinstance(field.merge, Replace) else _merged(field.merge.merge)
         for name, field in fields_of(workflow.state).items()
     }
-    channels[COUNTS] = Annotated[Any, add_counts]
+    channels[COUNTS] = _merged(add_counts)
     if any(fork.first for fork in workflow.graph.forks.values()):
-        channels[HELD] = Annotated[Any, hold(fields_of(workflow.state))]
+        channels[HELD] = _merged(hold(fields_of(workflow.state)))
     return TypedDict(f"{workflow.state.__name__}Channels", channels)  # type: ignore[operator]
+
+
+def _merged(merge: Callable[[Any, Any], Any]) -> Any:
+    return Annotated[Any, Merged(cast("Any", Any), merge)]
 
 
 def _node_function(name: str, node: Node, workflow: Workflow) -> Callable[..., Any]:

@@ -87,6 +87,30 @@ class Database:
             raise
         return database
 
+    @property
+    def schema(self) -> str | None:
+        """Which revision of the schema it has; None if it has no ledger yet.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        try:
+            return schema.current(self.engine)
+        except SQLAlchemyError as error:
+            raise self.error(error) from error
+
+    def upgrade(self) -> None:
+        """Bring the schema up to date.
+
+        Raises:
+            StoreError: the database refused, or its schema is of a newer engine; it is as it was.
+        """
+        try:
+            _refuse_newer(self, schema.current(self.engine))
+            schema.upgrade(self.engine)
+        except SQLAlchemyError as error:
+            raise self.error(error) from error
+
     def fingerprint(self) -> str:
         """Name what the ledger is in, the same however it is reached.
 
@@ -225,11 +249,7 @@ def _see_to_schema(database: Database, *, upgrade: bool) -> None:
     found = schema.current(database.engine)
     if found == schema.HEAD:
         return
-    if found is not None and found not in schema.revisions():
-        raise StoreError(
-            f"the database {database.safe_url} has the schema {found}, which this flowledger does not know: "
-            "it was written by a newer one, install that"
-        )
+    _refuse_newer(database, found)
     if not upgrade:
         has = f"has the schema {found}" if found else "has no tables yet"
         raise StoreError(
@@ -237,3 +257,11 @@ def _see_to_schema(database: Database, *, upgrade: bool) -> None:
             "run `flowledger db upgrade`"
         )
     schema.upgrade(database.engine)
+
+
+def _refuse_newer(database: Database, found: str | None) -> None:
+    if found is not None and found not in schema.revisions():
+        raise StoreError(
+            f"the database {database.safe_url} has the schema {found}, which this flowledger does not know: "
+            "it was written by a newer one, install that"
+        )

@@ -114,23 +114,23 @@ def resolve(connection: Connection, run_id: str, call_id: str, answer: Sequence[
     """Settle an action whose outcome is unknown: it was done and answered so, or was not done and may be tried again.
 
     Raises:
-        InputError: the run has no such call, it is not unknown, or the run is running.
+        InputError: the run has no such call, its outcome is known, or the run has come to its end.
         RunBusy: the run is running.
     """
     row = lock_run(connection, run_id)
     if row.status == RunStatus.RUNNING and is_alive(connection, row.worker_id):
         raise RunBusy(f"the run {run_id} is running: an action of it can be settled when it has stopped")
+    if row.status in _OVER:
+        raise InputError(f"the run {run_id} {_OVER[RunStatus(row.status)]}: what its actions answered stands")
     _cut_calls(connection, run_id)
-    table = tables.calls
-    mine = select(table).where(table.c.run_id == run_id)
-    may_be_said = (table.c.status == "unknown") | (table.c.resolution == "done")  # what was said may be mended
-    calls = connection.execute(mine.where(may_be_said & table.c.tool_effect.is_not(None))).all()
+    calls = _may_be_said(connection, run_id)
     unknown = [call for call in calls if call.status == "unknown"]
     found = _named(unknown, call_id) or _named(calls, call_id)
     if len(found) != 1:
         open_ones = ", ".join(f"{call.call_id} ({call.tool_name})" for call in unknown) or "none"
         what = "several fit" if found else "none is"
         raise InputError(f"{what} {call_id!r}: the calls of {run_id} whose outcome is unknown are {open_ones}")
+    table = tables.calls
     call = records_of(CallRecord, found)[0]
     settled: dict[str, Any] = {"status": "failed", "resolution": "retry"}
     if answer is not None:
@@ -174,6 +174,26 @@ def _queue_again(connection: Connection, run_id: str) -> None:
     """Let a worker take a run that waits, if it came through a queue."""
     entry = tables.queue_entries
     connection.execute(update(entry).where(entry.c.run_id == run_id).values(available_at=time_of(connection)))
+
+
+def _may_be_said(connection: Connection, run_id: str) -> list[Any]:
+    """Give the actions that people may speak of: unknown ones, and those whose word was not yet acted upon."""
+    calls, steps = tables.calls, tables.steps
+    mine = select(calls).where(calls.c.run_id == run_id, calls.c.tool_effect.is_not(None))
+    made = connection.execute(mine).all()
+    over = select(steps.c.step_id).where(steps.c.run_id == run_id, steps.c.status == "ok")
+    used = set(connection.execute(over).scalars())
+    tried = {(call.step_id, call.ordinal): call.attempt for call in sorted(made, key=lambda call: call.attempt)}
+    return [
+        call
+        for call in made
+        if call.status == "unknown"
+        or (
+            call.resolution in ("done", "retry")
+            and call.step_id not in used
+            and call.attempt == tried[call.step_id, call.ordinal]
+        )
+    ]
 
 
 def _named(calls: Sequence[Any], name: str) -> list[Any]:

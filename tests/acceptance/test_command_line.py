@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from io import StringIO
 from pathlib import Path
 
@@ -135,6 +136,20 @@ def test_the_ledger_says_where_it_is(flowledger):
     assert "the schema was up to date" in flowledger("db", "upgrade").out
     fresh = flowledger("db", "status", "--json", "--database", "sqlite:///fresh.db")
     assert json.loads(fresh.out)["schema"] is None
+
+
+def test_a_schema_that_cannot_be_upgraded_is_one_sentence(flowledger, tmp_path):
+    with closing(sqlite3.connect(tmp_path / "newer.db")) as newer, newer:
+        newer.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
+        newer.execute("INSERT INTO alembic_version VALUES ('9999')")
+    for database, said in (
+        (f"sqlite:///{tmp_path}/newer.db", "has the schema 9999, which this flowledger does not know"),
+        ("sqlite:////dev/null", "cannot be used: disk I/O error: see that the disk is sound"),
+    ):
+        ran = flowledger("db", "upgrade", "--database", database)
+        assert ran.code == 3
+        assert said in ran.err
+        assert ran.err.count("\n") == 1
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["--version"]])

@@ -14,7 +14,7 @@ from engine.store.ledger import SqlLedger
 from engine.testing import ScriptedModel
 from tests.databases import SHARED
 from tests.flows import QUESTION, app_for, ask
-from tests.open_runs import NOW, Waiting, admitted, call, let_the_leases_lapse, nobody_cancels, run
+from tests.open_runs import NOW, Waiting, admitted, call, let_the_leases_lapse, nobody_cancels, run, step, taken
 
 pytestmark = SHARED
 
@@ -119,6 +119,37 @@ async def test_only_one_action_whose_outcome_is_unknown_is_settled_at_a_time(ope
         "bb01": ("ok", None),
         "cc01": ("unknown", None),
     }
-    with pytest.raises(InputError, match=r"none is 'aa02': the calls of .* are none"):
-        await ledger.resolve(run().run_id, "aa02", done=False)
-    assert (await ledger.resolve(run().run_id, "aa01", done=True, answer=7)).call_id == "aa01", "it may be mended"
+    with pytest.raises(InputError, match=r"none is 'bb01': the calls of .* are none"):
+        await ledger.resolve(run().run_id, "bb01", done=False)
+
+
+@pytest.mark.parametrize("done", [True, False])
+async def test_what_was_said_of_an_action_may_be_mended_until_the_run_has_acted_upon_it(open_ledger, done):
+    ledger = open_ledger()
+    outbox = await admitted(ledger)
+    unknown = {"status": "unknown", "tool_effect": "once", "tool_name": "open_ticket"}
+    outbox.add([call("aa01", **unknown)])
+    await ledger.write(outbox)
+    await ledger.finish(run(status=RunStatus.NEEDS_REVIEW), outbox)
+    for word in (done, not done, done):
+        assert (await ledger.resolve(run().run_id, "aa01", done=word, answer=7)).call_id == "aa01"
+    outbox = await taken(ledger)
+    acted_upon = step("s", status="ok") if done else call("aa02", attempt=2, tool_effect="once")
+    outbox.add([acted_upon])
+    await ledger.write(outbox)
+    await ledger.finish(run(status=RunStatus.FAILED, fence=outbox.fence), outbox)
+    with pytest.raises(InputError, match=r"none is 'aa01': the calls of .* are none"):
+        await ledger.resolve(run().run_id, "aa01", done=not done)
+
+
+async def test_what_the_actions_of_a_run_answered_stands_once_it_has_succeeded(open_ledger):
+    ledger = open_ledger()
+    outbox = await admitted(ledger)
+    outbox.add([call("aa01", tool_effect="once", status="ok", resolution="done")])
+    await ledger.write(outbox)
+    await ledger.finish(run(status=RunStatus.SUCCEEDED), outbox)
+    for done in (True, False):
+        with pytest.raises(InputError, match="has succeeded: what its actions answered stands"):
+            await ledger.resolve(run().run_id, "aa01", done=done)
+    (kept,) = await ledger.calls(run().run_id)
+    assert (kept.status, kept.resolution) == ("ok", "done")

@@ -48,6 +48,7 @@ async def _settled(call: Call, row: CallRecord) -> Answer | None:
     try:
         async with asyncio.timeout(call.step.node.call_seconds):
             found = await _ask(probe, call.details["idempotency_key"])
+        answer = None if found is None else call.target.restore(call, found)
     except call.run.control_flow:
         raise
     except Exception as error:
@@ -56,7 +57,6 @@ async def _settled(call: Call, row: CallRecord) -> Answer | None:
         raise EffectUnknown(_asks_for_a_person(call, row, why)) from error
     row.resolution = "probe"
     row.status = "failed" if found is None else "ok"
-    answer = None if found is None else call.target.restore(call, found)
     if answer is not None:
         row.response_payload = call.run.keep(answer.response)
         row.error_type = row.error_message = None

@@ -1,5 +1,7 @@
 """Effects: an action that may happen once, and of which nobody knows whether it has, is never made again in silence."""
 
+from typing import Any
+
 import pytest
 
 from engine.definition.policies import Budget
@@ -46,6 +48,11 @@ async def look_in_vain(idempotency_key: str) -> str | None:
     raise RuntimeError("the books are closed")
 
 
+async def look_oddly(idempotency_key: str) -> Any:
+    """Answer what JSON cannot hold."""
+    return object()
+
+
 def paying(tool=pay, **fields):
     node = CallTool(tool=tool, args={"question": "question"}, into="ticket", retry={"attempts": 3}, **fields)
     return app_for(line(("pay", node), output=["ticket"]))
@@ -73,10 +80,21 @@ async def test_a_person_may_say_that_it_was_not_done():
         stopped = await app.run("line", {"question": "q"})
         (call,) = await app.ledger.calls(stopped.run_id)
         await app.resolve(stopped.run_id, call.call_id[:6], done=False)
-        with pytest.raises(InputError, match="whose outcome is unknown are none"):
-            await app.resolve(stopped.run_id, call.call_id, done=False)
         assert (await app.resume(stopped.run_id)).output == {"ticket": "receipt"}
         assert [call.status for call in await app.ledger.calls(stopped.run_id)] == ["failed", "ok"]
+        with pytest.raises(InputError, match="has succeeded: what its actions answered stands"):
+            await app.resolve(stopped.run_id, call.call_id, done=False)
+
+
+async def test_a_person_who_said_too_soon_that_it_was_not_done_may_take_that_back():
+    FAILS.append(ConnectionFailed("the line went dead"))
+    async with paying() as app:
+        stopped = await app.run("line", {"question": "q"})
+        (call,) = await app.ledger.calls(stopped.run_id)
+        await app.resolve(stopped.run_id, call.call_id, done=False)
+        await app.resolve(stopped.run_id, call.call_id, done=True, answer="receipt 7")
+        assert (await app.resume(stopped.run_id)).output == {"ticket": "receipt 7"}
+    assert list(DONE.values()) == ["paid "]
 
 
 async def test_a_run_that_nobody_has_settled_stops_again_and_does_nothing():
@@ -113,6 +131,17 @@ async def test_a_probe_that_fails_leaves_it_to_a_person():
         result = await app.run("line", {"question": "q"})
         assert result.status is RunStatus.NEEDS_REVIEW
         assert "its probe failed: RuntimeError: the books are closed" in result.error.message
+
+
+async def test_a_probe_whose_answer_cannot_be_kept_leaves_it_to_a_person():
+    FAILS.append(ConnectionFailed("the line went dead"))
+    async with paying(probe=look_oddly) as app:
+        result = await app.run("line", {"question": "q"})
+        assert result.status is RunStatus.NEEDS_REVIEW
+        assert "its probe failed" in result.error.message
+        (call,) = await app.ledger.calls(result.run_id)
+        assert (call.status, call.resolution) == ("unknown", None)
+    assert list(DONE.values()) == ["paid "]
 
 
 async def test_a_refusal_that_cannot_have_acted_is_tried_again():
