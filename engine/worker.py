@@ -18,7 +18,7 @@ from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.hints import next_due
-from engine.store.lanes import Wanted
+from engine.store.lanes import Lane, Wanted
 from engine.store.lease import count_alive
 from engine.store.lease_time import beat_seconds
 from engine.store.run_queue import due_count, forget_lanes
@@ -27,6 +27,7 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue th
 _LOOK_SECONDS = 1.0  # between looks at schedules, samples and alarms
 _DUE_SECONDS = 1.0  # between looks for runs that are due before the next
 _LATE_SECONDS = 0.002  # after which a run is due by whichever rounding
+_SPARE_OF = 8  # places of which one is kept for lanes that have nothing here
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -60,7 +61,7 @@ class Worker:
     claimed: int = 0
     is_drained_by_word: bool = False
     _leaving: Leaving = field(default_factory=Leaving)
-    _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _runs: dict[asyncio.Task[None], Lane | None] = field(default_factory=dict[asyncio.Task[None], Lane | None])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _firing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -68,6 +69,11 @@ class Worker:
     def in_progress(self) -> int:
         """How many runs are worked on just now."""
         return len(self._runs)
+
+    @property
+    def _spare(self) -> int:
+        """How many places are kept for lanes of which it has nothing, so that those need not wait for a run to end."""
+        return self.concurrency // _SPARE_OF
 
     @property
     def is_draining(self) -> bool:
@@ -116,20 +122,21 @@ class Worker:
             self.claimed += len(taken)
             for one in taken:
                 task = asyncio.create_task(self._work_on(one))
-                self._runs.add(task)
+                self._runs[task] = one.lane
                 task.add_done_callback(self._done)
             was_told = ear.looked(self.concurrency - len(self._runs))
             if taken or was_told:
                 look = _SHORTEST_LOOK
             elif self.until_empty and not self._runs and not await self._left():
                 return
-            if not taken or len(self._runs) >= self.concurrency:
+            if not taken or len(self._runs) >= self.concurrency - self._spare:
                 await self._rest(look if free else None)
                 look = min(look * 2, _LONGEST_LOOK)
 
     async def _claim(self, capacity: int) -> list[Taken]:
         try:
-            return await self.app.claim(capacity, self.queues, self.workflows)
+            busy = {lane for lane in self._runs.values() if lane is not None}
+            return await self.app.claim(capacity, self.queues, self.workflows, busy=busy, spare=self._spare)
         except StoreError:
             if self.until_empty:
                 raise
@@ -156,7 +163,7 @@ class Worker:
             self.on_end(taken, status)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._runs.discard(task)
+        del self._runs[task]
         self._wake.set()
 
     def _versions(self) -> set[str]:

@@ -5,6 +5,7 @@ shares. Lanes take turns, and a lane locked by somebody else is passed over.
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, func, select, text, update
@@ -13,7 +14,7 @@ from engine.ports import Taken
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.hands import history_of
-from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares
+from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares, spare_places
 from engine.store.lease import Lease, beats, time_of
 from engine.store.lease_time import lease_of
 from engine.store.picking import begin
@@ -26,8 +27,9 @@ _entries, _lanes, _runs, _workers = tables.queue_entries, tables.lanes, tables.r
 
 def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
     """Take up to so many runs that are due, lane after lane; each has a new fence."""
-    lanes = open_lanes(connection, wanted, capacity)
-    allowed = shares(connection, lanes, capacity)
+    spare = spare_places(connection, wanted, capacity)
+    lanes = open_lanes(connection, wanted, capacity, but=wanted.busy if spare == capacity else ())
+    allowed = shares(connection, lanes, capacity, spare=spare, busy=wanted.busy)
     if not allowed:
         return []
     room = room_of(connection, wanted.queues) if any(lane.has_limits for lane in lanes) else Room()
@@ -35,7 +37,9 @@ def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, n
     count_starts(connection, lanes, Counter(one.lane for one in begun))
     lease.take(connection, {one.record.run_id: one.record.fence for one in begun})
     return [
-        Taken(one.record, is_queued=True) if one.attempts == 1 else history_of(connection, one.record, is_queued=True)
+        Taken(one.record, is_queued=True, lane=one.lane)
+        if one.attempts == 1
+        else replace(history_of(connection, one.record, is_queued=True), lane=one.lane)
         for one in begun
     ]
 
