@@ -127,6 +127,9 @@ class Ear(Protocol):
         """How many workers there are, about."""
         ...
 
+    hears: bool
+    """Whether the dispatcher is heard just now, whoever queues a run; a dispatcher that cannot say leaves it."""
+
     def takes(self, hint: Hint) -> bool:
         """Say whether a run is one that it may take."""
         ...

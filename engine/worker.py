@@ -102,9 +102,9 @@ class Worker:
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
             works = [self._see_to_the_dead(ear), self._see_to_the_delayed(ear), ledger.dispatcher.listen(ear)]
-            works += [self._see_to(self._see_to_schedules, StoreError)]
-            works += [self._see_to(self.app.evaluate_online)] if self.app.samplings else []
-            works += [self._see_to(self.app.check_alarms)] if self.app.alarms else []
+            works += [self._see_to(self._see_to_schedules, ear, StoreError)]
+            works += [self._see_to(self.app.evaluate_online, ear)] if self.app.samplings else []
+            works += [self._see_to(self.app.check_alarms, ear)] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -130,7 +130,9 @@ class Worker:
             elif self.until_empty and not self._runs and not await self._left():
                 return
             if not taken or len(self._runs) >= self.concurrency - self._spare:
-                await self._rest(look if free else None)
+                is_told = look == _LONGEST_LOOK and ear.hears and not self.until_empty
+                off = self._off_watch(ear, look) if is_told else 0.0
+                await self._rest(look + off if free else None)
                 look = min(look * 2, _LONGEST_LOOK)
 
     async def _claim(self, capacity: int) -> list[Taken]:
@@ -175,6 +177,10 @@ class Worker:
         wanted = Wanted(self.queues, await self.app.versions(self.workflows))
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
 
+    def _off_watch(self, ear: Hearing, watch: float) -> float:
+        """Say for how many seconds this worker leaves to its peers what any of them may see to."""
+        return off_watch(ear.peers, watch, self.app.clock.random)
+
     async def _fire(self) -> list[RunRecord]:
         """Queue what schedules ask for; whoever asks meanwhile hears of it when that is done."""
         async with self._firing:
@@ -194,19 +200,22 @@ class Worker:
             if lost:
                 self._wake.set()
                 await ledger.announce(lost)
-            await asyncio.sleep(beat_seconds(ledger.lease_seconds))
+            watch = beat_seconds(ledger.lease_seconds)
+            await asyncio.sleep(watch + self._off_watch(ear, watch))
 
     async def _see_to_schedules(self) -> None:
         """Queue what schedules ask for."""
         if await self._fire():
             self._wake.set()
 
-    async def _see_to(self, look: Callable[[], Awaitable[object]], survives: type[EngineError] = EngineError) -> None:
+    async def _see_to(
+        self, look: Callable[[], Awaitable[object]], ear: Hearing, survives: type[EngineError] = EngineError
+    ) -> None:
         """Look once a second at what may be due; what cannot be done now is due afterwards, and no run waits for it."""
         while True:
             with suppress(survives):
                 await look()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS + self._off_watch(ear, _LOOK_SECONDS))
 
     async def _see_to_the_delayed(self, ear: Hearing) -> None:
         """Look as soon as a delayed run is due; of many workers some keep watch, and of these a few look at once."""
@@ -223,6 +232,6 @@ class Worker:
             await asyncio.sleep(wait)
             if is_due:
                 await ear.look()
-            if off := off_watch(ear.peers, _DUE_SECONDS, self.app.clock.random):
+            if off := self._off_watch(ear, _DUE_SECONDS):
                 after = None
                 await asyncio.sleep(off)

@@ -76,12 +76,10 @@ def not_paused(queue: ColumnElement[str]) -> ColumnElement[bool]:
     return queue.not_in(select(_queues.c.queue).where(_queues.c.paused_at.is_not(None)))
 
 
-def spare_places(connection: Connection, wanted: Wanted, capacity: int) -> int:
-    """Say how many of so many free places are kept for lanes of which the worker has nothing; none for a lone lane."""
-    if not wanted.spare:
-        return 0
+def has_several_lanes(connection: Connection, wanted: Wanted) -> bool:
+    """Say whether there are lanes that places can be kept for, by a worker that keeps any."""
     two = select(_lanes.c.lane).where(_lanes.c.queue.in_(list(wanted.queues))).limit(2)
-    return min(wanted.spare, capacity) if len(connection.execute(two).all()) > 1 else 0
+    return wanted.spare > 0 and len(connection.execute(two).all()) > 1
 
 
 def open_lanes(connection: Connection, wanted: Wanted, most: int, *, but: Collection[Lane] = ()) -> Sequence[Any]:

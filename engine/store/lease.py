@@ -104,8 +104,10 @@ class Lease:
         return (age is None or age < self.seconds) and time.monotonic() - self._back_at >= self.seconds
 
     def due_in(self) -> float | None:
-        """Say in how many seconds there is something to do."""
-        return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
+        """Say in how many seconds there is something to do; who has no run need not look whether one is cancelled."""
+        if self._runs or self._released:
+            return self._next_look - time.monotonic()
+        return self._next_beat - time.monotonic() if self.is_on_duty else None
 
     def beat(self, transactions: Transactions) -> None:
         """Renew the lease when it is time, let go of what was released, and look for runs that are to be cancelled."""
@@ -118,7 +120,8 @@ class Lease:
             drains = renews and connection.scalar(self._beat) is not None
             if left:
                 connection.execute(self._let_go, {"left": left})
-            return drains, [(row.run_id, row.cancel_requested_at) for row in connection.execute(self._asked)]
+            asked = connection.execute(self._asked).all() if self._runs else ()
+            return drains, [(row.run_id, row.cancel_requested_at) for row in asked]
 
         try:
             drains, asked = transactions.run(work, repeatable=True, waits=False)  # others wait for the writer meanwhile

@@ -14,7 +14,17 @@ from engine.ports import Taken
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.hands import history_of
-from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares, spare_places
+from engine.store.lanes import (
+    Room,
+    Wanted,
+    count_starts,
+    due,
+    has_several_lanes,
+    not_paused,
+    open_lanes,
+    room_of,
+    shares,
+)
 from engine.store.lease import Lease, beats, time_of
 from engine.store.lease_time import lease_of
 from engine.store.picking import begin
@@ -27,8 +37,11 @@ _entries, _lanes, _runs, _workers = tables.queue_entries, tables.lanes, tables.r
 
 def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
     """Take up to so many runs that are due, lane after lane; each has a new fence."""
-    spare = spare_places(connection, wanted, capacity)
-    lanes = open_lanes(connection, wanted, capacity, but=wanted.busy if spare == capacity else ())
+    has_others = wanted.spare >= capacity and has_several_lanes(connection, wanted)
+    lanes = open_lanes(connection, wanted, capacity, but=wanted.busy if has_others else ())
+    if not lanes:
+        return []
+    spare = min(wanted.spare, capacity) if has_others or has_several_lanes(connection, wanted) else 0
     allowed = shares(connection, lanes, capacity, spare=spare, busy=wanted.busy)
     if not allowed:
         return []
