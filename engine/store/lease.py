@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import InputError, RunBusy
@@ -168,6 +168,12 @@ def beats(worker: Any, now: datetime, lease_seconds: float) -> bool:
     if worker.beat_at is None or (worker.host == _machine() and not _has_process(worker.process_id)):
         return False
     return (now - worker.beat_at).total_seconds() < lease_seconds
+
+
+def may_be_dead(now: datetime, lease_seconds: float) -> ColumnElement[bool]:
+    """Say of a worker's row that `beats` has to judge it: it was silent, or its process can be looked for here."""
+    table = tables.workers.c
+    return (table.beat_at <= now - timedelta(seconds=lease_seconds)) | (table.host == _machine())
 
 
 def count_alive(connection: Connection) -> int:

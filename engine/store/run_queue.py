@@ -25,7 +25,7 @@ from engine.store.lanes import (
     room_of,
     shares,
 )
-from engine.store.lease import Lease, beats, time_of
+from engine.store.lease import Lease, beats, may_be_dead, time_of
 from engine.store.lease_time import lease_of
 from engine.store.picking import begin
 
@@ -59,15 +59,14 @@ def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, n
 
 def reap(connection: Connection) -> list[str]:
     """Queue the runs of dead workers again; one that several processes died with is dead."""
-    at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
-    owner = (_runs.c.worker_id, _workers.c.host, _workers.c.process_id, _workers.c.beat_at)
-    owners = select(*owner).join_from(_entries, _runs, at_work).distinct()
-    found = connection.execute(owners.outerjoin(_workers, _workers.c.worker_id == _runs.c.worker_id)).all()
-    now = time_of(connection) if found else None
-    dead = [row.worker_id for row in found if now is not None and not beats(row, now, lease_of(connection))]
+    now = time_of(connection)
+    dead = _dead(connection, now)
     if not dead:
         return []
-    theirs = _runs.c.worker_id.is_(None) | _runs.c.worker_id.in_([worker for worker in dead if worker])
+    at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
+    theirs = _runs.c.worker_id.in_([worker for worker in dead if worker])
+    if None in dead:
+        theirs |= _runs.c.worker_id.is_(None)
     query = select(_runs.c.run_id, _entries.c.deaths).join(_entries, at_work).where(theirs)
     lost = connection.execute(query.with_for_update(skip_locked=True)).all()
     poison = [row.run_id for row in lost if row.deaths + 1 >= MOST_DEATHS]
@@ -83,6 +82,18 @@ def reap(connection: Connection) -> list[str]:
         connection.execute(update(_runs).where(_runs.c.run_id == run_id).values(**ended, **freed))
     connection.execute(delete(_entries).where(_entries.c.run_id.in_(poison)))
     return [*others, *poison]
+
+
+def _dead(connection: Connection, now: datetime) -> list[str | None]:
+    """Give the dead that have runs, and None for runs of nobody: without a look at each run that is worked on."""
+    has = (_runs.c.worker_id == _workers.c.worker_id) & (_runs.c.status == RunStatus.RUNNING)
+    lease_seconds = lease_of(connection)
+    doubtful = select(_workers).where(may_be_dead(now, lease_seconds), select(_runs.c.run_id).where(has).exists())
+    found = connection.execute(doubtful).all()
+    dead: list[str | None] = [row.worker_id for row in found if not beats(row, now, lease_seconds)]
+    is_running = _runs.c.status == RunStatus.RUNNING
+    unknown = select(_runs.c.worker_id).outerjoin(_workers, has).where(is_running, _workers.c.worker_id.is_(None))
+    return dead + list(connection.scalars(unknown.distinct()))
 
 
 def due_count(connection: Connection, wanted: Wanted) -> int:
