@@ -5,7 +5,7 @@ read the events of one that has ended. Memory is that of the process, once the f
 and at the end. Any answer other than 2xx and any cut connection is an error.
 
     uv run python benchmarks/serve_load.py --seconds 60 --connections 64
-    uv run python benchmarks/serve_load.py --database postgresql://root@127.0.0.1:5432/test
+    uv run python benchmarks/serve_load.py --postgres postgresql://root@127.0.0.1:5432/test
 """
 
 import argparse
@@ -20,9 +20,12 @@ import tempfile
 import threading
 import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from queue_contestants import Flowledger
+from queues import fresh
 from rich.console import Console
 from rich.table import Table
 
@@ -148,13 +151,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--database", help="else an SQLite file")
+    parser.add_argument("--postgres", metavar="URL", help="a database of its own on this server; else an SQLite file")
     options = parser.parse_args()
     if shutil.which("wrk") is None:
         parser.error("wrk is not installed: apt-get install wrk")
-    with tempfile.TemporaryDirectory(prefix="serve-load-") as name:
-        folder = Path(name)
-        server = Server(options.database or f"sqlite:///{folder}/runs.db", folder)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="serve-load-")))
+        made = options.postgres and stack.enter_context(fresh(Flowledger("PostgreSQL"), options.postgres))
+        server = Server(made or f"sqlite:///{folder}/runs.db", folder)
         try:
             said, memory = load(server, folder, options.seconds, options.connections)
             server.stop()
