@@ -35,11 +35,18 @@ class NoHosts(Missing):
 
 
 class Postgres:
-    """A PostgreSQL server, on TCP."""
+    """A PostgreSQL server, on TCP.
+
+    Args:
+        folder: where its files go.
+        hosts: at which addresses it listens.
+        settings: of the server, besides those that it has.
+    """
 
     name = "PostgreSQL"
 
-    def __init__(self, folder: Path, hosts: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, hosts: str = "127.0.0.1", settings: str = "") -> None:
+        self._settings = settings
         self._bin, self._port, self._hosts = _postgres_binaries(), free_port(), hosts
         self._folder = Path(tempfile.mkdtemp(prefix="postgres-", dir=folder))
         self._user = _unprivileged()
@@ -60,6 +67,7 @@ class Postgres:
     def start(self) -> None:
         """Start it, and wait until it takes connections."""
         options = f"-p {self._port} -k {self._folder} -c listen_addresses={self._hosts} -c max_connections=100"
+        options += f" -c fsync=off {self._settings}"  # only processes crash here: what they have written is there
         self._do("pg_ctl", "-w", "-D", f"{self._folder}/data", "-l", f"{self._folder}/log", "-o", options, "start")
 
     def stop(self) -> None:

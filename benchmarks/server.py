@@ -1,8 +1,7 @@
 """The HTTP API at saturation: requests a second, p95, errors and memory, beside a bare FastAPI address in the same run.
 
-The server is a process of its own, the load comes from this one over kept connections, and then from `wrk` where that
-is installed. Readers that follow runs and take nothing are held open meanwhile. Errors are answers other than 2xx, cut
-connections and time-outs.
+The server is a process of its own, the load comes from this one over kept connections. Then readers that follow runs
+and take nothing are held open meanwhile. Errors are answers other than 2xx, and cut connections.
 
     uv run python benchmarks/server.py --seconds 10 --connections 64
 """
@@ -12,7 +11,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import shutil
 import statistics
 import sys
 import tempfile
@@ -27,13 +25,6 @@ from rich.table import Table
 from engine import END, START, App, Chain, Compute, State, Worker, Workflow
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
-WRK = """
-function done(summary, latency)
-  local e = summary.errors
-  print(string.format("\\n[%f, %f, %f, %d]", summary.requests / summary.duration * 1e6, latency:percentile(50) / 1e3,
-    latency:percentile(95) / 1e3, e.connect + e.read + e.write + e.status + e.timeout))
-end
-"""
 QUEUED = {"workflow": "count", "input": {"count": 1}}
 
 
@@ -85,22 +76,6 @@ class Load:
     errors: int = 0
     took: list[float] = field(default_factory=list)
     grew_mb: float = 0.0
-
-    @property
-    def figures(self) -> tuple[float, float, float]:
-        """Requests a second, and the milliseconds that half of them and that 95 of 100 took at the most."""
-        quantiles = statistics.quantiles(self.took, n=20)
-        return len(self.took) / self.seconds, quantiles[9] * 1e3, quantiles[18] * 1e3
-
-
-@dataclass
-class WrkLoad:
-    """What wrk says of a load."""
-
-    name: str
-    errors: int
-    figures: tuple[float, float, float]
-    grew_mb: float
 
 
 class Server:
@@ -160,36 +135,20 @@ class Server:
         load.seconds, load.grew_mb = time.perf_counter() - began, self.megabytes - before
         return load
 
-    async def wrk(self, name: str, path: str, seconds: float, connections: int, body: object = None) -> WrkLoad:
-        """Have wrk ask the same over many connections for a while."""
-        before = self.megabytes
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-            script.write(WRK if body is None else f"wrk.method, wrk.body = 'POST', '{json.dumps(body)}'\n{WRK}")
-            script.flush()
-            process = await asyncio.create_subprocess_exec(
-                *("wrk", "-t", "1", "-c", str(connections), "-d", f"{int(seconds)}s", "--timeout", "10s"),
-                *("-H", f"Authorization: Bearer {self.token}", "-H", "Content-Type: application/json"),
-                *("-s", script.name, f"http://{self.host}:{self.port}{path}"),
-                stdout=asyncio.subprocess.PIPE,
-            )
-            said, _ = await process.communicate()
-        rate, p50, p95, errors = json.loads(said.splitlines()[-1])
-        return WrkLoad(f"{name}, by wrk", errors, (rate, p50, p95), self.megabytes - before)
-
     def stop(self) -> None:
         """End it."""
         self._process.kill()
         self._process.join()
 
 
-async def api_loads(server: Server, seconds: float, connections: int) -> list[Load | WrkLoad]:
+async def api_loads(server: Server, seconds: float, connections: int) -> list[Load]:
     """Load the API; twice the same, so that what is only warmed up does not count as growth."""
     made = server.request("POST", "/v1/runs?wait=60", QUEUED)
     run = await server.once(made)
     path = f"/v1/runs/{run['run_id']}"
     look, wait = server.request("GET", path), server.request("GET", f"{path}?wait=0")
     await server.load("", look, seconds / 2, connections)
-    loads: list[Load | WrkLoad] = [await server.load("look at a run", look, seconds, connections)]
+    loads = [await server.load("look at a run", look, seconds, connections)]
     readers = []
     late = await server.once(server.request("POST", "/v1/runs", QUEUED | {"at": "2100-01-01T00:00:00Z"}))
     for run_id in [run["run_id"], late["run_id"]] * 100:
@@ -200,10 +159,6 @@ async def api_loads(server: Server, seconds: float, connections: int) -> list[Lo
         stream.close()
     await server.load("", made, seconds / 2, connections)
     loads.append(await server.load("queue, work, wait for the end", made, seconds, connections))
-    if shutil.which("wrk"):
-        loads.append(await server.wrk("look at a run", path, seconds, connections))
-        loads.append(await server.wrk("list runs", "/v1/runs?limit=20", seconds, connections))
-        loads.append(await server.wrk("queue, work, wait", "/v1/runs?wait=60", seconds, connections, QUEUED))
     loads.append(await server.load("queue a run", server.request("POST", "/v1/runs", QUEUED), seconds, connections))
     return loads
 
@@ -218,22 +173,17 @@ def main() -> None:
         url = chosen.database or f"sqlite:///{folder}/runs.db"
         bare, api = Server(serve_bare, url), Server(serve_api, url)
         peer = asyncio.run(bare.load("bare FastAPI", bare.request("GET", "/"), chosen.seconds, chosen.connections))
-        loads: list[Load | WrkLoad] = [peer, *asyncio.run(api_loads(api, chosen.seconds, chosen.connections))]
+        loads = [peer, *asyncio.run(api_loads(api, chosen.seconds, chosen.connections))]
         bare.stop()
         api.stop()
     table = Table("load", "requests/s", "of bare", "p50 ms", "p95 ms", "errors", "memory MB", box=None)
     for load in loads:
-        rate, p50, p95 = load.figures
-        share = rate / peer.figures[0]
+        rate, quantiles = len(load.took) / load.seconds, statistics.quantiles(load.took, n=20)
+        share = rate / (len(peer.took) / peer.seconds)
         table.add_row(
-            load.name,
-            f"{rate:,.0f}",
-            f"{share:.2f}",
-            f"{p50:.1f}",
-            f"{p95:.1f}",
-            str(load.errors),
-            f"{load.grew_mb:+.1f}",
-        )
+            load.name, f"{rate:,.0f}", f"{share:.2f}", f"{quantiles[9] * 1e3:.1f}", f"{quantiles[18] * 1e3:.1f}",
+            str(load.errors), f"{load.grew_mb:+.1f}",
+        )  # fmt: skip
     Console().print(table)
     sys.exit(any(load.errors for load in loads))
 

@@ -27,7 +27,7 @@ from engine.runtime.result import RunResult
 from engine.runtime.stream import place_of
 from engine.runtime.vault import Vault
 from engine.schedules import Schedules
-from engine.store.lanes import Wanted
+from engine.store.lanes import Lane, Wanted
 
 _RUN_ID = re.compile("[0-9a-f]{32}")
 _FINAL = (RunStatus.SUCCEEDED, RunStatus.BLOCKED, RunStatus.CANCELLED)
@@ -115,10 +115,20 @@ class App(Online, Watching, Schedules, Batches):
         return (await self.enqueue_all(workflow, [request]))[0]
 
     async def claim(
-        self, capacity: int, queues: Collection[str] = (DEFAULT_QUEUE,), workflows: Collection[str] | None = None
+        self,
+        capacity: int,
+        queues: Collection[str] = (DEFAULT_QUEUE,),
+        workflows: Collection[str] | None = None,
+        *,
+        busy: Collection[Lane] = (),
+        spare: int = 0,
     ) -> list[Taken]:
-        """Take up to so many queued runs of these workflows, of all if none are named, to work on them here."""
-        return await self.ledger.claim(Wanted(queues, await self.versions(workflows)), capacity, self.clock.now())
+        """Take up to so many queued runs of these workflows, of all if none are named, to work on them here.
+
+        Where a queue has several lanes, so many `spare` of them are only for other lanes than the `busy` ones.
+        """
+        wanted = Wanted(queues, await self.versions(workflows), busy, spare)
+        return await self.ledger.claim(wanted, capacity, self.clock.now())
 
     async def go_on(self, taken: Taken, leaving: Leaving | None = None, *, heard: bool = False) -> RunResult:
         """Work on a run that was claimed; whoever sets `leaving` has it stop before its next step, queued again.

@@ -55,6 +55,7 @@ class Taken:
     Attributes:
         is_queued: whether it came through a queue, which has to hear of its end.
         has_begun: whether a process has had it before.
+        lane: its queue and its lane there, of one that came through a queue.
     """
 
     record: RunRecord
@@ -63,6 +64,7 @@ class Taken:
     questions: Sequence[QuestionRecord] = ()
     is_queued: bool = False
     has_begun: bool = False
+    lane: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,9 @@ class Ear(Protocol):
     def peers(self) -> int:
         """How many workers there are, about."""
         ...
+
+    hears: bool
+    """Whether the dispatcher is heard just now, whoever queues a run; a dispatcher that cannot say leaves it."""
 
     def takes(self, hint: Hint) -> bool:
         """Say whether a run is one that it may take."""

@@ -18,7 +18,7 @@ from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE
 from engine.runtime.leaving import Leaving
 from engine.store.hints import next_due
-from engine.store.lanes import Wanted
+from engine.store.lanes import Lane, Wanted
 from engine.store.lease import count_alive
 from engine.store.lease_time import beat_seconds
 from engine.store.run_queue import due_count, forget_lanes
@@ -27,6 +27,7 @@ _SHORTEST_LOOK, _LONGEST_LOOK = 0.02, 1.0  # seconds between looks at a queue th
 _LOOK_SECONDS = 1.0  # between looks at schedules, samples and alarms
 _DUE_SECONDS = 1.0  # between looks for runs that are due before the next
 _LATE_SECONDS = 0.002  # after which a run is due by whichever rounding
+_SPARE_OF = 8  # places of which one is kept for lanes that have nothing here
 _LANE_LIFE = timedelta(minutes=10)
 
 Heard = Callable[[Taken, str], None]
@@ -60,7 +61,7 @@ class Worker:
     claimed: int = 0
     is_drained_by_word: bool = False
     _leaving: Leaving = field(default_factory=Leaving)
-    _runs: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    _runs: dict[asyncio.Task[None], Lane | None] = field(default_factory=dict[asyncio.Task[None], Lane | None])
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _firing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -68,6 +69,11 @@ class Worker:
     def in_progress(self) -> int:
         """How many runs are worked on just now."""
         return len(self._runs)
+
+    @property
+    def _spare(self) -> int:
+        """How many places are kept for lanes of which it has nothing, so that those need not wait for a run to end."""
+        return self.concurrency // _SPARE_OF
 
     @property
     def is_draining(self) -> bool:
@@ -96,9 +102,9 @@ class Worker:
         ear = Hearing(self.queues, self._versions, self._wake)
         with ledger.on_duty(partial(asyncio.get_running_loop().call_soon_threadsafe, self._told_to_drain)):
             works = [self._see_to_the_dead(ear), self._see_to_the_delayed(ear), ledger.dispatcher.listen(ear)]
-            works += [self._see_to(self._see_to_schedules, StoreError)]
-            works += [self._see_to(self.app.evaluate_online)] if self.app.samplings else []
-            works += [self._see_to(self.app.check_alarms)] if self.app.alarms else []
+            works += [self._see_to(self._see_to_schedules, ear, StoreError)]
+            works += [self._see_to(self.app.evaluate_online, ear)] if self.app.samplings else []
+            works += [self._see_to(self.app.check_alarms, ear)] if self.app.alarms else []
             upkeep = [asyncio.create_task(work) for work in works]
             try:
                 await self._claim_and_work(ear)
@@ -116,20 +122,23 @@ class Worker:
             self.claimed += len(taken)
             for one in taken:
                 task = asyncio.create_task(self._work_on(one))
-                self._runs.add(task)
+                self._runs[task] = one.lane
                 task.add_done_callback(self._done)
             was_told = ear.looked(self.concurrency - len(self._runs))
             if taken or was_told:
                 look = _SHORTEST_LOOK
             elif self.until_empty and not self._runs and not await self._left():
                 return
-            if not taken or len(self._runs) >= self.concurrency:
-                await self._rest(look if free else None)
+            if not taken or len(self._runs) >= self.concurrency - self._spare:
+                is_told = look == _LONGEST_LOOK and ear.hears and not self.until_empty
+                off = self._off_watch(ear, look) if is_told else 0.0
+                await self._rest(look + off if free else None)
                 look = min(look * 2, _LONGEST_LOOK)
 
     async def _claim(self, capacity: int) -> list[Taken]:
         try:
-            return await self.app.claim(capacity, self.queues, self.workflows)
+            busy = {lane for lane in self._runs.values() if lane is not None}
+            return await self.app.claim(capacity, self.queues, self.workflows, busy=busy, spare=self._spare)
         except StoreError:
             if self.until_empty:
                 raise
@@ -156,7 +165,7 @@ class Worker:
             self.on_end(taken, status)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._runs.discard(task)
+        del self._runs[task]
         self._wake.set()
 
     def _versions(self) -> set[str]:
@@ -167,6 +176,10 @@ class Worker:
         await self._fire()
         wanted = Wanted(self.queues, await self.app.versions(self.workflows))
         return await self.app.ledger.read(lambda connection: due_count(connection, wanted))
+
+    def _off_watch(self, ear: Hearing, watch: float) -> float:
+        """Say for how many seconds this worker leaves to its peers what any of them may see to."""
+        return off_watch(ear.peers, watch, self.app.clock.random)
 
     async def _fire(self) -> list[RunRecord]:
         """Queue what schedules ask for; whoever asks meanwhile hears of it when that is done."""
@@ -187,19 +200,22 @@ class Worker:
             if lost:
                 self._wake.set()
                 await ledger.announce(lost)
-            await asyncio.sleep(beat_seconds(ledger.lease_seconds))
+            watch = beat_seconds(ledger.lease_seconds)
+            await asyncio.sleep(watch + self._off_watch(ear, watch))
 
     async def _see_to_schedules(self) -> None:
         """Queue what schedules ask for."""
         if await self._fire():
             self._wake.set()
 
-    async def _see_to(self, look: Callable[[], Awaitable[object]], survives: type[EngineError] = EngineError) -> None:
+    async def _see_to(
+        self, look: Callable[[], Awaitable[object]], ear: Hearing, survives: type[EngineError] = EngineError
+    ) -> None:
         """Look once a second at what may be due; what cannot be done now is due afterwards, and no run waits for it."""
         while True:
             with suppress(survives):
                 await look()
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS + self._off_watch(ear, _LOOK_SECONDS))
 
     async def _see_to_the_delayed(self, ear: Hearing) -> None:
         """Look as soon as a delayed run is due; of many workers some keep watch, and of these a few look at once."""
@@ -216,6 +232,6 @@ class Worker:
             await asyncio.sleep(wait)
             if is_due:
                 await ear.look()
-            if off := off_watch(ear.peers, _DUE_SECONDS, self.app.clock.random):
+            if off := self._off_watch(ear, _DUE_SECONDS):
                 after = None
                 await asyncio.sleep(off)

@@ -5,17 +5,20 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
+from engine.ports import Ear
+
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 5.0  # seconds
 
 _log = logging.getLogger(__name__)
 
 
-async def again(listen: Callable[[Callable[[], None]], Awaitable[None]], whom: str) -> NoReturn:
+async def again(listen: Callable[[Callable[[], None]], Awaitable[None]], whom: str, ear: Ear) -> NoReturn:
     """Listen until cancelled, whatever happens.
 
     Args:
         listen: listens until something fails, and calls what it is given when it has begun to.
         whom: who is listened to, for the log.
+        ear: is told whether anything is heard.
     """
     loop = asyncio.get_running_loop()
     wait, is_heard = _FIRST_WAIT, True
@@ -26,6 +29,7 @@ async def again(listen: Callable[[Callable[[], None]], Awaitable[None]], whom: s
         if not is_heard:
             _log.info("%s is heard again", whom)
         is_heard, since = True, loop.time()
+        ear.hears = True
 
     while True:
         try:
@@ -39,6 +43,7 @@ async def again(listen: Callable[[Callable[[], None]], Awaitable[None]], whom: s
                 _log.warning("%s is not heard, so idle workers look once a second: %s", whom, _said(error))
                 is_heard = False
         since = None
+        ear.hears = False
         await asyncio.sleep(wait)
         wait = min(wait * 2, _LONGEST_WAIT)
 

@@ -7,6 +7,7 @@ _AT_ONCE = 4  # who look at once for a run
 _APART_SECONDS = 0.005  # between the looks of the others, who find something only if those had no room
 
 _ON_WATCH = 16  # who look out for what nobody tells of, at a time
+_LONGEST_OFF_SECONDS = 15.0  # or one who alone takes a workflow would be off for minutes, of a thousand
 
 
 def watching(peers: int) -> int:
@@ -16,7 +17,7 @@ def watching(peers: int) -> int:
 
 def off_watch(peers: int, watch: float, chance: Callable[[], float]) -> float:
     """Say for how many seconds one of so many leaves a watch of some seconds to the others; 0 if all are needed."""
-    return chance() * 2 * watch * (peers / watching(peers) - 1)
+    return chance() * min(2 * watch * (peers / watching(peers) - 1), _LONGEST_OFF_SECONDS)
 
 
 def delay(runs: int, peers: int, chance: Callable[[], float]) -> float:

@@ -16,6 +16,7 @@ class Hearing:
 
     Attributes:
         peers: how many workers there are, as was last known.
+        hears: whether its dispatcher is heard; if not, it finds runs by looking alone.
     """
 
     def __init__(self, queues: Collection[str], versions: Callable[[], Collection[str]], wake: asyncio.Event) -> None:
@@ -23,6 +24,7 @@ class Hearing:
         self._versions = versions
         self._wake = wake
         self.peers = 1
+        self.hears = False
         self._free = 0
         self._is_told = False
         self._look = asyncio.Event()  # the next one; each has an event of its own

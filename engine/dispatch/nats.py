@@ -88,7 +88,7 @@ class Nats:
 
     async def listen(self, ear: Ear) -> NoReturn:
         """Have a worker look for each run that it is told of, until cancelled."""
-        await again(lambda began: self._listen(ear, began), "NATS")
+        await again(lambda began: self._listen(ear, began), "NATS", ear)
 
     async def close(self) -> None:
         """Send what waits, and close the connection."""

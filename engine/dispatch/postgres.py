@@ -40,7 +40,7 @@ class Postgres:
 
     async def listen(self, ear: Ear) -> NoReturn:
         """Have a worker look whenever one of its queues is spoken of, until cancelled."""
-        await again(lambda began: self._listen(ear, began), "PostgreSQL's NOTIFY")
+        await again(lambda began: self._listen(ear, began), "PostgreSQL's NOTIFY", ear)
 
     async def close(self) -> None:
         """Send what waits, and close the connection."""

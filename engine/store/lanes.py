@@ -27,10 +27,14 @@ class Wanted:
     Attributes:
         queues: from which queues.
         versions: of which versions of workflows.
+        busy: the lanes of which it has runs.
+        spare: how many of its free places it keeps for other lanes than those, where there are any.
     """
 
     queues: Collection[str]
     versions: Collection[str]
+    busy: Collection[Lane] = ()
+    spare: int = 0
 
 
 @dataclass(slots=True)
@@ -72,11 +76,18 @@ def not_paused(queue: ColumnElement[str]) -> ColumnElement[bool]:
     return queue.not_in(select(_queues.c.queue).where(_queues.c.paused_at.is_not(None)))
 
 
-def open_lanes(connection: Connection, wanted: Wanted, most: int) -> Sequence[Any]:
+def has_several_lanes(connection: Connection, wanted: Wanted) -> bool:
+    """Say whether there are lanes that places can be kept for, by a worker that keeps any."""
+    two = select(_lanes.c.lane).where(_lanes.c.queue.in_(list(wanted.queues))).limit(2)
+    return wanted.spare > 0 and len(connection.execute(two).all()) > 1
+
+
+def open_lanes(connection: Connection, wanted: Wanted, most: int, *, but: Collection[Lane] = ()) -> Sequence[Any]:
     """Lock lanes that have something to give, those first whose turn is longest ago, past what others have locked."""
     query, found = _lanes_in_turn(connection.dialect.name), list[Any]()
     for queue in wanted.queues:
-        given = {"of_queue": queue, "versions": list(wanted.versions), "most": most}
+        others = [lane for its, lane in but if its == queue]
+        given = {"of_queue": queue, "versions": list(wanted.versions), "most": most, "but": others}
         found += connection.execute(query, given).all()
     return sorted(found, key=lambda lane: lane.last_claim_at)[:most]
 
@@ -92,9 +103,10 @@ def _lanes_in_turn(dialect: str) -> Select[Any]:
     is_in_time = _lanes.c.next_start_at.is_(None) | (_lanes.c.next_start_at <= clock_of(dialect))
     bounded = select(_limits.c.name).where(_limits.c.queue == _lanes.c.queue).exists()
     of_queue = _lanes.c.queue == bindparam("of_queue")
+    is_other = _lanes.c.lane.not_in(bindparam("but", expanding=True))
     return (
         select(_lanes, bounded.label("has_limits"))
-        .where(of_queue, not_paused(_lanes.c.queue), has_room, is_in_time, has_some)
+        .where(of_queue, is_other, not_paused(_lanes.c.queue), has_room, is_in_time, has_some)
         .order_by(_lanes.c.last_claim_at, _lanes.c.lane)
         .limit(bindparam("most", type_=Integer()))
         .with_for_update(skip_locked=True, key_share=True)
@@ -112,20 +124,27 @@ def room_of(connection: Connection, queues: Collection[str]) -> Room:
     return room
 
 
-def shares(connection: Connection, lanes: Sequence[Any], capacity: int) -> Mapping[Lane, int]:
-    """Say how many runs each lane may give: as many as the others, and no more than its limits leave."""
+def shares(
+    connection: Connection, lanes: Sequence[Any], capacity: int, *, spare: int = 0, busy: Collection[Lane] = ()
+) -> Mapping[Lane, int]:
+    """Say how many runs each lane may give: as many as the others, and no more than its limits leave.
+
+    So many spare places are only for lanes that are not busy, and these get one each.
+    """
     found: dict[Lane, int] = {}
     now = time_of(connection) if any(lane.starts_per_second is not None for lane in lanes) else None
-    left = capacity
+    left = capacity - spare
     for number, lane in enumerate(lanes):
         share = -(-left // (len(lanes) - number))
+        is_spared = share <= 0 < spare and (lane.queue, lane.lane) not in busy
+        share = 1 if is_spared else share
         if lane.max_running is not None:
             share = min(share, lane.max_running - _running(connection, lane.queue, lane.lane))
         if now is not None and lane.starts_per_second is not None:
             share = min(share, starts_left(lane.starts_per_second, lane.next_start_at, now))
         if share > 0:
             found[lane.queue, lane.lane] = share
-            left -= share
+            left, spare = (left, spare - 1) if is_spared else (left - share, spare)
     return found
 
 

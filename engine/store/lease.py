@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, literal_column, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import InputError, RunBusy
@@ -104,8 +104,10 @@ class Lease:
         return (age is None or age < self.seconds) and time.monotonic() - self._back_at >= self.seconds
 
     def due_in(self) -> float | None:
-        """Say in how many seconds there is something to do."""
-        return self._next_look - time.monotonic() if self._runs or self._released or self.is_on_duty else None
+        """Say in how many seconds there is something to do; who has no run need not look whether one is cancelled."""
+        if self._runs or self._released:
+            return self._next_look - time.monotonic()
+        return self._next_beat - time.monotonic() if self.is_on_duty else None
 
     def beat(self, transactions: Transactions) -> None:
         """Renew the lease when it is time, let go of what was released, and look for runs that are to be cancelled."""
@@ -118,7 +120,8 @@ class Lease:
             drains = renews and connection.scalar(self._beat) is not None
             if left:
                 connection.execute(self._let_go, {"left": left})
-            return drains, [(row.run_id, row.cancel_requested_at) for row in connection.execute(self._asked)]
+            asked = connection.execute(self._asked).all() if self._runs else ()
+            return drains, [(row.run_id, row.cancel_requested_at) for row in asked]
 
         try:
             drains, asked = transactions.run(work, repeatable=True, waits=False)  # others wait for the writer meanwhile
@@ -165,6 +168,12 @@ def beats(worker: Any, now: datetime, lease_seconds: float) -> bool:
     if worker.beat_at is None or (worker.host == _machine() and not _has_process(worker.process_id)):
         return False
     return (now - worker.beat_at).total_seconds() < lease_seconds
+
+
+def may_be_dead(now: datetime, lease_seconds: float) -> ColumnElement[bool]:
+    """Say of a worker's row that `beats` has to judge it: it was silent, or its process can be looked for here."""
+    table = tables.workers.c
+    return (table.beat_at <= now - timedelta(seconds=lease_seconds)) | (table.host == _machine())
 
 
 def count_alive(connection: Connection) -> int:

@@ -5,6 +5,7 @@ shares. Lanes take turns, and a lane locked by somebody else is passed over.
 """
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection, case, delete, func, select, text, update
@@ -13,8 +14,18 @@ from engine.ports import Taken
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.hands import history_of
-from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares
-from engine.store.lease import Lease, beats, time_of
+from engine.store.lanes import (
+    Room,
+    Wanted,
+    count_starts,
+    due,
+    has_several_lanes,
+    not_paused,
+    open_lanes,
+    room_of,
+    shares,
+)
+from engine.store.lease import Lease, beats, may_be_dead, time_of
 from engine.store.lease_time import lease_of
 from engine.store.picking import begin
 
@@ -26,8 +37,12 @@ _entries, _lanes, _runs, _workers = tables.queue_entries, tables.lanes, tables.r
 
 def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
     """Take up to so many runs that are due, lane after lane; each has a new fence."""
-    lanes = open_lanes(connection, wanted, capacity)
-    allowed = shares(connection, lanes, capacity)
+    has_others = wanted.spare >= capacity and has_several_lanes(connection, wanted)
+    lanes = open_lanes(connection, wanted, capacity, but=wanted.busy if has_others else ())
+    if not lanes:
+        return []
+    spare = min(wanted.spare, capacity) if has_others or has_several_lanes(connection, wanted) else 0
+    allowed = shares(connection, lanes, capacity, spare=spare, busy=wanted.busy)
     if not allowed:
         return []
     room = room_of(connection, wanted.queues) if any(lane.has_limits for lane in lanes) else Room()
@@ -35,22 +50,23 @@ def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, n
     count_starts(connection, lanes, Counter(one.lane for one in begun))
     lease.take(connection, {one.record.run_id: one.record.fence for one in begun})
     return [
-        Taken(one.record, is_queued=True) if one.attempts == 1 else history_of(connection, one.record, is_queued=True)
+        Taken(one.record, is_queued=True, lane=one.lane)
+        if one.attempts == 1
+        else replace(history_of(connection, one.record, is_queued=True), lane=one.lane)
         for one in begun
     ]
 
 
 def reap(connection: Connection) -> list[str]:
     """Queue the runs of dead workers again; one that several processes died with is dead."""
-    at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
-    owner = (_runs.c.worker_id, _workers.c.host, _workers.c.process_id, _workers.c.beat_at)
-    owners = select(*owner).join_from(_entries, _runs, at_work).distinct()
-    found = connection.execute(owners.outerjoin(_workers, _workers.c.worker_id == _runs.c.worker_id)).all()
-    now = time_of(connection) if found else None
-    dead = [row.worker_id for row in found if now is not None and not beats(row, now, lease_of(connection))]
+    now = time_of(connection)
+    dead = _dead(connection, now)
     if not dead:
         return []
-    theirs = _runs.c.worker_id.is_(None) | _runs.c.worker_id.in_([worker for worker in dead if worker])
+    at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
+    theirs = _runs.c.worker_id.in_([worker for worker in dead if worker])
+    if None in dead:
+        theirs |= _runs.c.worker_id.is_(None)
     query = select(_runs.c.run_id, _entries.c.deaths).join(_entries, at_work).where(theirs)
     lost = connection.execute(query.with_for_update(skip_locked=True)).all()
     poison = [row.run_id for row in lost if row.deaths + 1 >= MOST_DEATHS]
@@ -66,6 +82,18 @@ def reap(connection: Connection) -> list[str]:
         connection.execute(update(_runs).where(_runs.c.run_id == run_id).values(**ended, **freed))
     connection.execute(delete(_entries).where(_entries.c.run_id.in_(poison)))
     return [*others, *poison]
+
+
+def _dead(connection: Connection, now: datetime) -> list[str | None]:
+    """Give the dead that have runs, and None for runs of nobody: without a look at each run that is worked on."""
+    has = (_runs.c.worker_id == _workers.c.worker_id) & (_runs.c.status == RunStatus.RUNNING)
+    lease_seconds = lease_of(connection)
+    doubtful = select(_workers).where(may_be_dead(now, lease_seconds), select(_runs.c.run_id).where(has).exists())
+    found = connection.execute(doubtful).all()
+    dead: list[str | None] = [row.worker_id for row in found if not beats(row, now, lease_seconds)]
+    is_running = _runs.c.status == RunStatus.RUNNING
+    unknown = select(_runs.c.worker_id).outerjoin(_workers, has).where(is_running, _workers.c.worker_id.is_(None))
+    return dead + list(connection.scalars(unknown.distinct()))
 
 
 def due_count(connection: Connection, wanted: Wanted) -> int:

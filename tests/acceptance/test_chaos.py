@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import pytest
 
@@ -10,11 +11,11 @@ from engine.app import App
 from engine.chaos.verdict import ZEROS
 from engine.store.database import Database
 from engine.testing import CRASH_POINTS
-from tests.children import Ended, flowledger
+from tests.children import flowledger
 from workflows.triage import triage
 
 
-def chaos(folder: Path, *arguments: str) -> Ended:
+def chaos(folder: Path, *arguments: str) -> CompletedProcess[str]:
     """Run the command as a user does: it forks, so it needs a process without threads."""
     return flowledger(folder, "chaos", *arguments, FLOWLEDGER_DATABASE="sqlite:///mine.db", TMPDIR=str(folder))
 

@@ -52,6 +52,22 @@ async def test_the_turn_goes_to_the_lane_that_has_waited_longest(app):
     assert turns[2][1] == {"a": 1, "b": 1, "c": 1}
 
 
+async def test_places_that_are_spared_go_to_lanes_that_have_none_and_one_to_each(app):
+    await enqueue(app, 20, lane="flood")
+    short = [*await enqueue(app, 2, lane="a"), *await enqueue(app, 2, lane="b")]
+    flood = {"busy": [("default", "flood")], "spare": 3}
+    assert sorted(await claimed(app, 3, **flood)) == sorted([short[0], short[2]])
+    assert sorted(await claimed(app, 1, **flood)) == [short[1]]
+    assert len(await claimed(app, 5, **flood)) == 2
+    assert await claimed(app, 3, **flood) == []
+
+
+async def test_a_lane_without_others_has_every_place(app):
+    await enqueue(app, 20, lane="flood")
+    assert len(await claimed(app, 8, spare=2)) == 8
+    assert len(await claimed(app, 2, spare=2, busy=[("default", "flood")])) == 2
+
+
 async def test_what_matters_more_is_taken_first_and_then_what_came_first(app):
     plain = await enqueue(app, 2)
     urgent = await enqueue(app, 1, priority=5)

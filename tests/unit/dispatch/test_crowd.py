@@ -55,10 +55,15 @@ def test_a_flood_of_hints_does_not_make_everybody_look_for_each():
     assert len(in_virtual_time(looks_of(100, 50))) < 100 * 50 / 8
 
 
-@pytest.mark.parametrize(("peers", "on_watch"), [(1, 1), (16, 16), (100, 16), (1000, 16)])
+@pytest.mark.parametrize(("peers", "on_watch"), [(1, 1), (16, 16), (100, 16), (200, 16)])
 def test_of_many_the_same_few_keep_watch_at_any_time_and_of_few_all_do(peers, on_watch):
     watch, chances = 0.5, [(number + 0.5) / 1000 for number in range(1000)]
     off = [off_watch(peers, watch, lambda chance=chance: chance) for chance in chances]
     share = watch / (watch + sum(off) / len(off))
     assert watching(peers) == on_watch
     assert share * peers == pytest.approx(on_watch)
+
+
+@given(st.integers(1, 100_000), st.floats(0, 0.999))
+def test_nobody_is_off_watch_for_longer_than_fifteen_seconds(peers, drawn):
+    assert 0 <= off_watch(peers, 1.0, lambda: drawn) < 15

@@ -32,3 +32,18 @@ def test_who_was_cut_off_waits_for_a_lease_before_it_judges_others(monkeypatch):
     assert at(back + LEASE_SECONDS, beats=True)
     transactions.disconnect()
     database.close()
+
+
+def test_who_has_no_run_beats_and_asks_no_more_often_than_that(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr("engine.store.lease.time", SimpleNamespace(monotonic=lambda: now[0]))
+    database = Database.open("sqlite:///:memory:")
+    lease, transactions = Lease(is_sqlite=True), Transactions(database)
+    assert lease.due_in() is None
+    lease.is_on_duty = True
+    lease.beat(transactions)
+    idle = lease.due_in()
+    lease.begin("a run", lambda: None)
+    assert (idle, lease.due_in()) == (2.0, 0.25)
+    transactions.disconnect()
+    database.close()
