@@ -10,7 +10,7 @@ from engine.reports.dimensions import OF_CALLS
 from engine.store.ledger import SqlLedger
 from engine.store.tables import runs
 
-MOST_RUNS, MOST_RUNS_BY_CALL = 200_000, 20_000
+MOST_RUNS, MOST_RUNS_BY_CALL = 200_000, 10_000
 """How many runs costs are added up of to the last one: by what runs have, and by what each of their calls has."""
 
 _LAST_TWO = 31  # the place of the last two of 32 hexadecimal digits, which come by chance

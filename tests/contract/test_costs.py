@@ -263,7 +263,7 @@ async def test_reports_ask_for_few_steps_by_their_own_indexes(ledger):
     assert "ix_steps_saved_nano_usd" in said
     assert "ix_steps_routed" in said
     assert "SCAN steps\n" not in said
-    assert "SEARCH every_outcome USING COVERING INDEX ix_outcomes_run_id" in said
+    assert "SEARCH later_outcome USING INDEX ix_outcomes_run_id" in said
 
 
 async def test_a_sample_of_runs_is_the_same_each_time_and_stands_for_all(ledger):
