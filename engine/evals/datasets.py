@@ -13,7 +13,7 @@ from engine.evals.alike import Alike
 from engine.evals.case import Case, case_of, texts_of
 from engine.evals.evaluation import Evaluation
 from engine.evals.outcomes import Outcomes
-from engine.evals.trial import trial_of
+from engine.evals.trial import Trial, trials_of
 from engine.store import datasets as stored
 
 ALIKE = 0.85
@@ -92,10 +92,12 @@ class Datasets(Outcomes):
         Raises:
             InputError: there is no such run, it had no input, or its output has no such field.
         """
-        return [await self._case(run, expect, fields) for run in runs]
+        named = list(runs)
+        known = {run.run_id: run for run in await self.ledger.known(named)}
+        found = [known.get(name) or await self.ledger.run(name) for name in named]
+        return [self._case(trial, expect, fields) for trial in await trials_of(self.ledger, found)]
 
-    async def _case(self, run_id: str, expect: Sequence[str], fields: Mapping[str, Any]) -> Case:
-        trial = await trial_of(self.ledger, run_id)
+    def _case(self, trial: Trial, expect: Sequence[str], fields: Mapping[str, Any]) -> Case:
         run = trial.run
         if run.input_payload is None:
             raise InputError(f"the run {run.run_id} was refused before it began: there is no case in it")
