@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, cast, get_args, get_type_hints
 
 from engine.definition.guardrail import Guardrail, redacted
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 from engine.payloads import canonical, digest
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.store.ledger import SqlLedger
@@ -62,7 +62,7 @@ class RecordedRun:
         try:
             plain: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise InputError(f"the tape {path} cannot be read: {error}") from error
+            raise InputError(f"the tape {path} cannot be read: {why_not(error)}") from error
         if not isinstance(plain, dict) or cast("dict[str, Any]", plain).get("tape") != FORMAT:
             raise InputError(f"{path} is no tape of this flowledger: `flowledger tape export RUN` writes one")
         said = cast("dict[str, Any]", plain)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 from engine.reports.dimensions import dimensions, model_name
 from engine.store.ledger import SqlLedger
 from engine.store.tables import calls
@@ -93,7 +93,7 @@ def read_invoice(path: Path, columns: Columns, where: Mapping[str, str]) -> Invo
             names = list(reader.fieldnames or ())
             return _invoice(str(path), names, reader, columns, where)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the invoice {path} cannot be read: {error}") from error
+        raise InputError(f"the invoice {path} cannot be read: {why_not(error)}") from error
 
 
 def _invoice(

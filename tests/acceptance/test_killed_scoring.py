@@ -1,4 +1,4 @@
-"""A worker is killed while it scores sampled runs: another goes on, each run is scored once, and no judge paid twice."""
+"""A worker is killed while it scores sampled runs: another goes on; no run is scored twice, and no judge paid twice."""
 
 import asyncio
 from collections import Counter
@@ -39,12 +39,16 @@ class Asked(ScriptedModel):
     fatal: int | None = None
 
     async def _agenerate(self, *given: Any, **options: Any) -> Any:
-        with Path(self.notes).open("a", encoding="utf-8") as file:
-            file.write(f"{given[0][-1].content}\n")
+        note(self.notes, given[0][-1].content)
         answer = await super()._agenerate(*given, **options)
         if len(asks(self.notes)) == self.fatal:
             kill_at("after commit")
         return answer
+
+
+def note(notes: str, text: str) -> None:
+    with Path(notes).open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
 
 
 def asks(notes: str) -> list[str]:

@@ -99,7 +99,8 @@ def test_a_wrong_file_or_option_gets_one_sentence(paid, text, options, sentence)
 
 
 def test_a_file_that_is_not_there_is_said(flowledger):
-    assert "the invoice nowhere.csv cannot be read" in flowledger("cost", "reconcile", "--invoice", "nowhere.csv").err
+    said = flowledger("cost", "reconcile", "--invoice", "nowhere.csv").err
+    assert "the invoice nowhere.csv cannot be read: No such file or directory\n" in said
 
 
 @given(st.sampled_from(["gpt-4o", "claude-sonnet-4-5"]), st.sampled_from(["", "-2026-01-31", "-20260131", "@20260131"]))
