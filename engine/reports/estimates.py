@@ -78,10 +78,12 @@ def _answered(connection: Connection, since: datetime | None, model: str | None,
     query = query if model is None else query.where((model_name == model) | (calls.c.request_model == model))
     latest = select(runs.c.run_id).order_by(runs.c.started_at.desc(), runs.c.run_id)
     latest = latest if since is None else latest.where(runs.c.started_at >= since)
-    run_ids = connection.scalars(latest.execution_options(yield_per=_RUNS_AT_ONCE)).partitions()
     found: list[Any] = []
-    while len(found) < most and (some := next(run_ids, None)):
-        found += connection.execute(query.where(calls.c.run_id.in_(some)).limit(most - len(found))).all()
+    with connection.execute(latest.execution_options(yield_per=_RUNS_AT_ONCE)) as run_ids:
+        for some in run_ids.scalars().partitions():
+            found += connection.execute(query.where(calls.c.run_id.in_(some)).limit(most - len(found))).all()
+            if len(found) == most:
+                break
     return found
 
 

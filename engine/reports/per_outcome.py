@@ -155,18 +155,16 @@ def _spent(since: datetime | None, cost_version: int) -> Subquery:
     joined: FromClause = calls
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
-    of_run = (
-        select(
-            calls.c.run_id,
-            func.sum(costs.nano_usd).label("nano_usd"),
-            func.count().label("calls"),
-            _count_where(costs.nano_usd.is_(None)).label("unpriced"),
-        )
-        .select_from(joined)
-        .group_by(calls.c.run_id)  # the order in which they are stored: no sorting
-        .subquery("of_run")
-    )
     caller = runs.alias("caller")
+    each = select(
+        calls.c.run_id,
+        func.sum(costs.nano_usd).label("nano_usd"),
+        func.count().label("calls"),
+        _count_where(costs.nano_usd.is_(None)).label("unpriced"),
+    ).select_from(joined)
+    if since is not None:  # no call of an older run is read
+        each = each.where(calls.c.run_id.in_(select(caller.c.run_id).where(caller.c.started_at >= since)))
+    of_run = each.group_by(calls.c.run_id).subquery("of_run")  # the order in which they are stored: no sorting
     judged_or_self = case((caller.c.origin == JUDGE, caller.c.parent_run_id), else_=caller.c.run_id)
     for_run = cast(judged_or_self, String)  # SQLite indexes a derived table only by columns whose kind it knows
     summed = (func.sum(of_run.c[name]).label(name) for name in ("nano_usd", "calls", "unpriced"))

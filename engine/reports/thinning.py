@@ -30,9 +30,9 @@ async def thinned_to(
     return min(_PARTS, 1 << max(0, math.ceil(math.log2(many / most)))) if many > most else 1
 
 
-def is_drawn(one_in: int) -> ColumnElement[bool]:
+def is_drawn(run_id: ColumnElement[str], one_in: int) -> ColumnElement[bool]:
     """Say which runs are read: those of the lowest last digits, so that a larger sample has all of a smaller one."""
-    return func.substr(runs.c.run_id, _LAST_TWO, 2) < f"{_PARTS // one_in:02x}"
+    return func.substr(run_id, _LAST_TWO, 2) < f"{_PARTS // one_in:02x}"
 
 
 def margin_of(total: float, squares: float, one_in: int) -> float | None:
