@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, carry_out
+from engine.definition.guardrail import Guardrail, redacted
 from engine.errors import InputError
 from engine.eval_records import CaseRecord, DatasetRecord
 from engine.evals.alike import Alike
@@ -18,8 +18,6 @@ from engine.store import datasets as stored
 
 ALIKE = 0.85
 """How alike two inputs are that count as one."""
-
-_REFUSED = (Action.BLOCK, Action.REQUIRE_APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ class Datasets(Outcomes):
         refused: list[str] = []
         kept: list[Case] = []
         for case in cases:
-            redacted, why = await _redacted(case, self.evaluating.redact)
-            kept += [redacted] if why is None else []
+            clean, why = await _clean(case, self.evaluating.redact)
+            kept += [clean] if why is None else []
             refused += [why] if why is not None else []
         chosen: list[CaseRecord] = []
         now = self.clock.now()
@@ -146,21 +144,11 @@ class Datasets(Outcomes):
         return record, found
 
 
-async def _redacted(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, str | None]:
+async def _clean(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, str | None]:
     """Give a case as it may be kept; or why it may not."""
     said = {"input": dict(case.input), "expect": case.expect, "recorded": case.recorded}
-    redacted, why = await redacted_value(said, guardrails)
-    return (case if why is not None else Case(**(case.model_dump(mode="json") | redacted))), why
-
-
-async def redacted_value(said: Any, guardrails: Sequence[Guardrail]) -> tuple[Any, str | None]:
-    """Give JSON as it may be kept; or why it may not."""
-    for guardrail in guardrails:
-        verdicts = await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=said))
-        if refusal := next((verdict for _, verdict in verdicts if verdict.action in _REFUSED), None):
-            return said, f"{guardrail.name} leaves a case out: {refusal.reason}"
-        said = carry_out(said, dict(verdicts))
-    return said, None
+    clean, why = await redacted(said, guardrails)
+    return (case if why is not None else Case(**(case.model_dump(mode="json") | clean))), why
 
 
 def rows_of(

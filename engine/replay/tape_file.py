@@ -101,13 +101,13 @@ async def recorded_run(ledger: SqlLedger, run_id: str, redact: Sequence[Guardrai
         for name in (one.name for one in fields(row) if one.name.endswith(_PAYLOAD)):
             address = getattr(row, name)
             is_told = not isinstance(row, StepRecord) or name in _STEP_VALUES
-            value = await redacted(await ledger.value(address), redact) if address and is_told else None
-            setattr(row, name, None if value is None else canonical(value))
+            value = await ledger.value(address) if address and is_told else None
+            setattr(row, name, None if value is None else canonical((await redacted(value, redact))[0]))
         if isinstance(row, CallRecord) and row.request_payload is not None and redact:
             row.request_hash = digest(json.loads(row.request_payload))
         for name in ("error_message", "text", "reason"):
             if said := getattr(row, name, None):
-                setattr(row, name, await redacted(said, redact))
+                setattr(row, name, (await redacted(said, redact))[0])
     return RecordedRun(
         run,
         [row for row in found if isinstance(row, StepRecord)],
