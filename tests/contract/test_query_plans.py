@@ -28,6 +28,7 @@ from engine.reports.usual_usage import usual_usage
 from engine.store import samples
 from engine.store.datasets import runs_where
 from engine.store.ledger import SqlLedger
+from engine.store.run_queue import reap
 from engine.store.tables import IS_RUNNING, metadata, runs
 
 RUNS = 2_000
@@ -114,6 +115,7 @@ def of_a_time(ledger: SqlLedger) -> dict[str, Callable[[], Any]]:
         "what is usual": lambda: ledger.read(partial(usual_usage, workflow="workflow-1")),
         "dataset add": lambda: ledger.read(partial(runs_where, conditions={"outcome": "failure"}, since=None, limit=9)),
         "a beat": lambda: ledger.read(lambda c: c.execute(select(runs.c.run_id).where(IS_RUNNING)).all()),
+        "who is dead": lambda: ledger.read(reap),
     }
     for name in GROUPS:
         found[f"health --by {name}"] = partial(health, ledger, [name], since=LATE, now=END)
