@@ -174,3 +174,12 @@ async def test_few_steps_of_a_whole_ledger_are_asked_for_by_their_own_indexes(fi
     for index in ("ix_steps_saved_nano_usd", "ix_steps_routed", "ix_outcomes_run_id"):
         assert index in said
     assert "SCAN steps" not in lines
+
+
+async def test_sessions_of_postgresql_compile_no_plan_and_have_room_to_sort(ledger):
+    if ledger.database.is_sqlite:
+        pytest.skip("SQLite has neither")
+    with ledger.database.engine.connect() as connection:
+        assert connection.scalar(text("SHOW jit")) == "off"
+        room = "SELECT setting::int >= 32768 FROM pg_settings WHERE name = 'work_mem'"  # in KB; a server may give more
+        assert connection.scalar(text(room))
