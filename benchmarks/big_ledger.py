@@ -15,7 +15,15 @@ from engine.eval_records import ScoreRecord
 from engine.monitor_records import SampleRecord
 from engine.payloads import digest
 from engine.queue_records import QueueEntryRecord
-from engine.records import CallRecord, OutcomeRecord, RunRecord, StepRecord, VerdictRecord
+from engine.records import (
+    CallRecord,
+    GuardTimeRecord,
+    OutcomeRecord,
+    RunRecord,
+    StepRecord,
+    VerdictRecord,
+    VersionRecord,
+)
 from engine.store.database import Database
 
 CALLS_OF_A_RUN = 10
@@ -28,6 +36,12 @@ MODELS = (
 )
 _STATUSES = ("succeeded",) * 16 + ("failed", "failed", "blocked", "budget_exceeded")
 _PRIMES = (2654435761, 2246822519, 3266489917, 668265263, 374761393, 3242174893)  # each makes numbers of its own
+
+
+def run_id_of(number: int) -> str:
+    """Give the id of a run by its number, as the database makes it."""
+    first, second = ((number + 1) * prime % 2**32 // 65536 % 65536 for prime in _PRIMES[:2])
+    return f"{number:024x}{first:04x}{second:04x}"
 
 
 def end_of(runs: int) -> datetime:
@@ -53,6 +67,15 @@ class _Words:
     def hex(self, number: str, digits: int) -> str:
         return f"printf('%0{digits}x', {number})" if self.is_sqlite else f"lpad(to_hex({number}), {digits}, '0')"
 
+    def address(self, number: str) -> str:
+        """Give what could be the address of a payload."""
+        return f"'f' || {self.hex(number, 63)}"
+
+    def bytes(self, number: str) -> str:
+        """Give 200 bytes of JSON that are made of a number."""
+        whole = f"'\"' || {self.hex(number, 198)} || '\"'"
+        return f"CAST({whole} AS BLOB)" if self.is_sqlite else f"convert_to({whole}, 'UTF8')"
+
     def time(self, seconds: str) -> str:
         whole = f"{int(BEGIN.timestamp())} + {seconds}"
         return f"strftime('%Y-%m-%d %H:%M:%f000', {whole}, 'unixepoch')" if self.is_sqlite else f"to_timestamp({whole})"
@@ -68,7 +91,7 @@ def chance(number: str, below: int, salt: int = 0) -> str:
 
 
 def fill(database: Database, runs: int) -> None:
-    """Write so many runs, and let the database look at what it has for its plans."""
+    """Write so many runs."""
     words = _Words(is_sqlite=database.is_sqlite)
     request = (
         '{"max_tokens": 400, "messages": [{"content": "How long do refunds take?", "role": "human"}], "model": "large"}'
@@ -80,6 +103,9 @@ def fill(database: Database, runs: int) -> None:
         each = f"{of_runs}, {words.series('place', CALLS_OF_A_RUN)}"
         _insert(connection, "steps", StepRecord, each, _steps(words, run_id))
         _insert(connection, "calls", CallRecord, each, _calls(words, run_id) | {"request_payload": f"'{request}'"})
+        _insert(connection, "guard_times", GuardTimeRecord, of_runs, _guard_times(run_id))
+        _insert(connection, "versions", VersionRecord, words.series("n", 3), _versions(words))
+        connection.execute(text(_PAYLOADS.format(address=words.address("n"), text=words.bytes("n"), rows=of_runs)))
         some = {
             "outcomes": (OutcomeRecord, 3, _outcomes(words, run_id)),
             "verdicts": (VerdictRecord, 2, _verdicts(words, run_id)),
@@ -89,7 +115,18 @@ def fill(database: Database, runs: int) -> None:
         }
         for table, (record, every, columns) in some.items():
             _insert(connection, table, record, f"{of_runs} WHERE n % {every} = 0", columns)
-        connection.execute(text("ANALYZE"))
+    _settle(database)
+
+
+_FILLED = ("runs", "steps", "calls", "guard_times", "outcomes", "verdicts", "samples", "scores", "payloads")
+_PAYLOADS = "INSERT INTO payloads (sha256, encoding, size, content) SELECT {address}, 'plain', 200, {text} FROM {rows}"
+
+
+def _settle(database: Database) -> None:
+    """Let the database look at what it has, as PostgreSQL does by itself and SQLite does not."""
+    if not database.is_sqlite:
+        with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"VACUUM (ANALYZE) {', '.join(_FILLED)}"))
 
 
 def _insert(connection: Connection, table: str, record: type, rows: str, columns: Mapping[str, str]) -> None:
@@ -123,6 +160,8 @@ def _runs(words: _Words, run_id: str, many: int) -> dict[str, str]:
         "ended_at": words.time("n * 60 + 5"),
         "duration_ns": f"1000000000 + {chance('n', 60000, 1)} * CAST(100000 AS bigint)",
         "input_payload": """'{"question": "How long do refunds take for order ' || n || '?"}'""",
+        "steps": str(CALLS_OF_A_RUN),
+        "calls": str(CALLS_OF_A_RUN),
         "tenant": f"'tenant-' || {chance('n', 20, 2)}",
         "user_id": f"'user-' || {chance('n', 2000, 3)}",
     }
@@ -141,6 +180,7 @@ def _steps(words: _Words, run_id: str) -> dict[str, str]:
         "status": "'ok'",
         "duration_ns": "400000000",
         "cached": f"{chance(at, 20)} = 0",
+        "input_payload": f"CASE place WHEN 0 THEN {words.address('n')} END",
         "saved_nano_usd": f"CASE WHEN {chance(at, 20)} < 3 THEN 1000000 END",
         "routed": f"CASE {chance(at, 30, 1)} WHEN 0 THEN 'small' WHEN 1 THEN 'small > large' END",
         "fallback_to": f"CASE WHEN {chance(at, 50, 2)} = 0 THEN 'node-9' END",
@@ -197,6 +237,16 @@ def _verdicts(words: _Words, run_id: str) -> dict[str, str]:
         "reason": "'it says so'",
         "created_at": words.time("n * 60"),
     }
+
+
+def _guard_times(run_id: str) -> dict[str, str]:
+    took = f"(1 + {chance('n', 99, 1)}) * 10000"
+    return {"run_id": run_id, "guardrail": f"'guard-' || {chance('n', 4)}", "duration_ns": took, "checks": "2"}
+
+
+def _versions(words: _Words) -> dict[str, str]:
+    named = {"version": "'version-' || n", "workflow": f"'workflow-' || {chance('n', 5)}"}
+    return named | {"definition": "'{}'", "created_at": words.time("n * 60")}
 
 
 def _samples(words: _Words, run_id: str) -> dict[str, str]:

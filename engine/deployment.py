@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Seque
 from contextlib import asynccontextmanager
 from copy import copy
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from langchain_core.language_models import BaseChatModel
 
@@ -85,7 +85,7 @@ class Deployment:
         lease_seconds: float = LEASE_SECONDS,
         limits: Mapping[str, RateLimit] | None = None,
         evaluation: Any = None,
-        alarms: Sequence[Any] = (),
+        alarms: Any = (),
         redact: Sequence[Guardrail] = (),
         token_key: str | None = None,
         clock: Clock | None = None,
@@ -104,7 +104,9 @@ class Deployment:
         self.lease_seconds = checked_lease(os.environ.get("FLOWLEDGER_LEASE_SECONDS") or lease_seconds)
         self.limits = dict(limits or {})
         self.evaluation = evaluation
-        self.alarms = tuple(alarms)
+        if not isinstance(alarms, list | tuple):
+            raise ConfigurationError(f"alarms={alarms!r} is no list of alarms: write alarms=[Alarm(...)]")
+        self.alarms: Sequence[Any] = tuple(cast("Sequence[Any]", alarms))
         self.redaction = Redaction(redact) if redact else None
         self._quiet_logs: QuietLogs | None = None
         self._token_key = os.environ.get(ENVIRONMENT) or token_key

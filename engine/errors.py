@@ -316,3 +316,8 @@ def _kinds_of(error: type[RunError]) -> set[str]:
 
 KINDS = tuple(sorted(_kinds_of(RunError)))
 """The kinds of errors that a fallback may take over from."""
+
+
+def why_not(error: Exception) -> str:
+    """Say why a file cannot be read or written, without the number and the path that Python adds."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

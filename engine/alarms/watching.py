@@ -67,11 +67,13 @@ class Watching(Controls):
         """Give what happened to alarms, or to one, the latest first.
 
         Raises:
-            InputError: the app has alarms, none of this name, and nothing has happened to one.
+            InputError: neither the app nor the ledger knows an alarm of this name.
         """
         found = await self.ledger.read(partial(stored.events, name=name, limit=limit))
-        if not found and name is not None and self.alarms and name not in self.watched:
-            raise InputError(self._no_alarm(name))
+        if not found and name is not None:
+            known = {*self.watched, *(one.name for one in await self.alarm_states())}
+            if name not in known:
+                raise InputError(self._no_alarm(name))
         return found
 
     async def acknowledge_alarm(self, name: str, *, by: str | None = None, note: str | None = None) -> AlarmEventRecord:
@@ -103,7 +105,7 @@ class Watching(Controls):
         return await self.ledger.change(partial(stored.say, name=name, event=event, values=values))
 
     def _no_alarm(self, name: str) -> str:
-        return f"the app has no alarm {name!r}; its alarms are: {', '.join(self.watched)}"
+        return f"the app has no alarm {name!r}; its alarms are: {', '.join(self.watched) or 'none'}"
 
     async def _look(self, alarm: Alarm, before: AlarmRecord, now: datetime) -> AlarmEventRecord | None:
         """Measure an alarm, and write what happened; None if nothing did."""

@@ -91,7 +91,7 @@ def cost(
             raise InputError("--per-outcome reads every run: leave --exact out")
         _print_per_outcome(asyncio.run(_read_per_outcome(loaded, asked)), dimensions, as_json=as_json, as_csv=as_csv)
         return
-    found = asyncio.run(_read(loaded, asked))
+    found = asyncio.run(_read(loaded, asked, in_words=not (as_json or as_csv)))
     if svg is not None:
         _write(svg, f"Cost by {', '.join(dimensions)} in USD", found.rows)
     rows = [row.to_json() for row in found.rows]
@@ -126,7 +126,8 @@ class _Asked:
         }
 
 
-async def _read(app: App, asked: _Asked) -> _Found:
+async def _read(app: App, asked: _Asked, *, in_words: bool) -> _Found:
+    """Read what is asked; and, if it is told in words, what helped nobody and what was saved."""
     async with app:
         bounds = await asked.bounds(app)
         time = {"since": bounds["since"], "until": bounds["until"]}
@@ -135,7 +136,11 @@ async def _read(app: App, asked: _Asked) -> _Found:
             one_in = 1 if asked.exact else await thinned_to(app.ledger, by, **time)
             return await cost_by(app.ledger, by, **bounds, one_in=one_in)
 
-        return _Found(await added_up(asked.by), await added_up(["use"]), await savings(app.ledger, **time))
+        rows = await added_up(asked.by)
+        if not in_words:
+            return _Found(rows, (), Savings(0, 0))
+        uses = rows if asked.by == ["use"] else await added_up(["use"])
+        return _Found(rows, uses, await savings(app.ledger, **time))
 
 
 async def _read_per_outcome(app: App, asked: _Asked) -> list[OutcomeRow]:

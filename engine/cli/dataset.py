@@ -15,7 +15,7 @@ from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since, within
 from engine.cli.render import console, moment
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 from engine.evals.case import Case, read_cases
 from engine.evals.datasets import ALIKE, Added
 
@@ -160,7 +160,7 @@ def _lines(file: str) -> list[str]:
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--file {file}: the file cannot be read: {error}") from error
+        raise InputError(f"--file {file}: the file cannot be read: {why_not(error)}") from error
     return text.splitlines()
 
 

@@ -20,7 +20,7 @@ from engine.cli.metrics import ConcurrencyOption, MaxCostOption, plan_of, print_
 from engine.cli.online import online
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, within
 from engine.cli.render import console, errors, moment
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 from engine.eval_records import ExperimentRecord
 from engine.evals.case import Case, read_cases
 from engine.evals.experiments import Experimented, Plan
@@ -223,4 +223,4 @@ def _cases_in(file: str) -> list[Case]:
     try:
         return read_cases(Path(file).read_text(encoding="utf-8").splitlines(), file)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"the file {file} cannot be read: {error}") from error
+        raise InputError(f"the file {file} cannot be read: {why_not(error)}") from error

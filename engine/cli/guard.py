@@ -16,7 +16,7 @@ from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOptio
 from engine.cli.render import console
 from engine.definition.by_path import by_path
 from engine.definition.guardrail import Guardrail, Stage
-from engine.errors import DefinitionError, InputError
+from engine.errors import DefinitionError, InputError, why_not
 from engine.reports.detection import BENIGN, Detection, Row, Share, Tally, detection_of
 from engine.reports.guards import GuardCost, GuardRow, guard_costs, guards
 
@@ -138,7 +138,7 @@ def _rows(file: Path) -> Iterator[Row]:
                 if str(line).strip():
                     yield _row(file, number, str(line))
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
+        raise InputError(f"{file} cannot be read: {why_not(error)}") from error
 
 
 def _row(file: Path, number: int, line: str) -> Row:

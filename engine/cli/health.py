@@ -11,7 +11,7 @@ from rich.table import Column, Table
 
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_since, within
-from engine.cli.render import console, money
+from engine.cli.render import console, moment, money
 from engine.errors import InputError
 from engine.reports.health import GROUPS, Health, HealthRow
 from engine.reports.health import health as read_health
@@ -90,8 +90,9 @@ def _lines(found: Health) -> list[str]:
     lines += [f"left alone: {', '.join(found.open_breakers)}"] if found.open_breakers else []
     lines += [f"queue: the first has been due for {found.queue_lag:.0f} s"] if found.queue_lag is not None else []
     nano_usd = sum(row.nano_usd for row in found.rows)
-    if found.hours > 0 and found.calls and not found.is_sample:
+    if found.hours > 0 and found.calls:
         tokens = sum(row.input_tokens + row.output_tokens for row in found.rows) / found.hours
         rate = money(to_usd(round(nano_usd / found.hours)))
         lines.append(f"per hour: {found.calls / found.hours:,.1f} calls, {tokens:,.0f} tokens, {rate}")
-    return lines + ([f"only the newest {found.calls:,} calls were looked at"] if found.is_sample else [])
+    since = moment(found.since)
+    return lines + ([f"only the newest were looked at: runs that began since {since}"] if found.is_sample else [])

@@ -127,6 +127,7 @@ class Verdict(BaseModel):
 
 
 ALLOW = Verdict(action=Action.ALLOW)
+_REFUSING = {Action.BLOCK, Action.REQUIRE_APPROVAL}
 ON_SPANS = {Action.REDACT, Action.MASK, Action.HASH, Action.TOKENISE}
 _BLANK_LINE = re.compile(r"\n[ \t\r]*\n")
 
@@ -284,12 +285,21 @@ def carry_out(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> An
     return value
 
 
-async def redacted(value: Any, guardrails: Iterable[Guardrail]) -> Any:
-    """Carry out in a JSON value what guardrails say about its texts."""
+async def redacted(value: Any, guardrails: Iterable[Guardrail]) -> tuple[Any, str | None]:
+    """Carry out in a JSON value what guardrails say about its texts, and say why the first that refuses one does so.
+
+    The guardrail's name in brackets stands where a refused text was, so that nobody who keeps the rest keeps it.
+    """
+    why: str | None = None
     for guardrail in guardrails:
         verdicts = dict(await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=value)))
+        refused = [path for path, verdict in verdicts.items() if verdict.action in _REFUSING]
+        if refused:
+            why = why or f"{guardrail.name} refuses it: {verdicts[refused[0]].reason}"
+            instead = Verdict(action=Action.FIX, value=f"[{guardrail.name}]")
+            verdicts |= dict.fromkeys(refused, instead)
         value = carry_out(value, verdicts) if verdicts else value
-    return value
+    return value, why
 
 
 def emptied(value: Any, verdicts: Mapping[str, Verdict], path: str = "") -> dict[str, Verdict]:

@@ -6,20 +6,18 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, carry_out
+from engine.definition.guardrail import Guardrail, redacted
 from engine.errors import InputError
 from engine.eval_records import CaseRecord, DatasetRecord
 from engine.evals.alike import Alike
 from engine.evals.case import Case, case_of, texts_of
 from engine.evals.evaluation import Evaluation
 from engine.evals.outcomes import Outcomes
-from engine.evals.trial import trial_of
+from engine.evals.trial import Trial, trials_of
 from engine.store import datasets as stored
 
 ALIKE = 0.85
 """How alike two inputs are that count as one."""
-
-_REFUSED = (Action.BLOCK, Action.REQUIRE_APPROVAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +62,8 @@ class Datasets(Outcomes):
         refused: list[str] = []
         kept: list[Case] = []
         for case in cases:
-            redacted, why = await _redacted(case, self.evaluating.redact)
-            kept += [redacted] if why is None else []
+            clean, why = await _clean(case, self.evaluating.redact)
+            kept += [clean] if why is None else []
             refused += [why] if why is not None else []
         chosen: list[CaseRecord] = []
         now = self.clock.now()
@@ -92,10 +90,12 @@ class Datasets(Outcomes):
         Raises:
             InputError: there is no such run, it had no input, or its output has no such field.
         """
-        return [await self._case(run, expect, fields) for run in runs]
+        named = list(runs)
+        known = {run.run_id: run for run in await self.ledger.known(named)}
+        found = [known.get(name) or await self.ledger.run(name) for name in named]
+        return [self._case(trial, expect, fields) for trial in await trials_of(self.ledger, found)]
 
-    async def _case(self, run_id: str, expect: Sequence[str], fields: Mapping[str, Any]) -> Case:
-        trial = await trial_of(self.ledger, run_id)
+    def _case(self, trial: Trial, expect: Sequence[str], fields: Mapping[str, Any]) -> Case:
         run = trial.run
         if run.input_payload is None:
             raise InputError(f"the run {run.run_id} was refused before it began: there is no case in it")
@@ -144,21 +144,11 @@ class Datasets(Outcomes):
         return record, found
 
 
-async def _redacted(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, str | None]:
+async def _clean(case: Case, guardrails: Sequence[Guardrail]) -> tuple[Case, str | None]:
     """Give a case as it may be kept; or why it may not."""
     said = {"input": dict(case.input), "expect": case.expect, "recorded": case.recorded}
-    redacted, why = await redacted_value(said, guardrails)
-    return (case if why is not None else Case(**(case.model_dump(mode="json") | redacted))), why
-
-
-async def redacted_value(said: Any, guardrails: Sequence[Guardrail]) -> tuple[Any, str | None]:
-    """Give JSON as it may be kept; or why it may not."""
-    for guardrail in guardrails:
-        verdicts = await guardrail.check(GuardItem(stage=Stage.RUN_OUTPUT, value=said))
-        if refusal := next((verdict for _, verdict in verdicts if verdict.action in _REFUSED), None):
-            return said, f"{guardrail.name} leaves a case out: {refusal.reason}"
-        said = carry_out(said, dict(verdicts))
-    return said, None
+    clean, why = await redacted(said, guardrails)
+    return (case if why is not None else Case(**(case.model_dump(mode="json") | clean))), why
 
 
 def rows_of(

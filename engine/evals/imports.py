@@ -6,10 +6,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+from engine.definition.guardrail import redacted
 from engine.errors import InputError
 from engine.eval_records import IMPORT, CaseRecord, ExperimentRecord, ScoreRecord
 from engine.evals.case import Case
-from engine.evals.datasets import redacted_value, row_of
+from engine.evals.datasets import row_of
 from engine.evals.experiments import Experiments
 from engine.evals.import_rows import Rows
 from engine.evals.scoring import run_id_of
@@ -106,11 +107,11 @@ class Imports(Experiments):
         counts = Counter[str]()
         for one in trajectories:
             said = one.model_dump(mode="json", include=set(_GUARDED))
-            redacted, why = await redacted_value(said, self.evaluating.redact)
+            guarded, why = await redacted(said, self.evaluating.redact)
             if why is not None:
                 refused.append(f"task {one.task}: {why}")
                 continue
-            clean = one if redacted == said else Trajectory(**(one.model_dump(mode="json") | redacted))
+            clean = one if guarded == said else Trajectory(**(one.model_dump(mode="json") | guarded))
             case = clean.case
             kept.append(_Try(clean, case, counts[case.case_id]))
             counts[case.case_id] += 1

@@ -44,9 +44,21 @@ class Sampling:
     concurrency: int = 2
 
     def __post_init__(self) -> None:
-        for name, rate in self.strata.items():
-            if not 0 <= rate <= 1:
-                raise ConfigurationError(f"the sampling of {self.workflow!r} has the rate {rate} for {name}: a share")
+        said: Any = self  # whoever writes a sampling need not check types
+        if not isinstance(said.rates, Mapping):
+            raise ConfigurationError(
+                f"the sampling of {self.workflow!r} has the rates {said.rates!r}: write {{'status=failed': 1}}"
+            )
+        if not isinstance(said.evaluators, list | tuple):
+            raise ConfigurationError(
+                f"the sampling of {self.workflow!r} has the evaluators {said.evaluators!r}: write a list of them"
+            )
+        if not isinstance(said.concurrency, int):
+            raise ConfigurationError(f"the sampling of {self.workflow!r} scores {said.concurrency!r} at once: a number")
+        rates: Mapping[str, Any] = self.strata
+        for name, rate in rates.items():
+            if not isinstance(rate, int | float) or not 0 <= rate <= 1:
+                raise ConfigurationError(f"the sampling of {self.workflow!r} has the rate {rate!r} for {name}: a share")
         for rule in self.rates:
             _parts(rule)
         if self.concurrency < 1:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import AwareDatetime, BeforeValidator, Field
 
 from engine.definition.by_path import Frozen
-from engine.errors import DefinitionError, InputError
+from engine.errors import DefinitionError, InputError, why_not
 from engine.evals.case import Case
 from engine.json_lines import object_in
 
@@ -126,7 +126,7 @@ def read_trajectories(file: Path, form: Format = "trajectories") -> list[Traject
         data = file.read_bytes()
         text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
     except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise InputError(f"the file {file} cannot be read: {error}") from error
+        raise InputError(f"the file {file} cannot be read: {why_not(error)}") from error
     found = [_read(given, where, form) for where, given in _objects_in(text, str(file))]
     if not found:
         raise InputError(f"{file}: there is no trajectory in it; write one JSON object a line")

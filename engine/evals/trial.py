@@ -1,14 +1,21 @@
 """A trial: what one run did with a case, as evaluators look at it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from engine.definition.passage import Passage, Retrieved
+from engine.errors import StoreError
 from engine.evals.case import Case
 from engine.records import CallRecord, RunRecord, RunStatus
 from engine.runtime.history import MODEL_CALL, RETRIEVER_CALL, TOOL_CALL
 from engine.store.ledger import SqlLedger
+from engine.store.reader import values_at
+from engine.store.whole_runs import calls_of
+
+_AT_ONCE = 100  # runs that are read together
+Values = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +84,57 @@ async def trial_of(ledger: SqlLedger, run_id: str, case: Case | None = None) -> 
         StoreError: a text is not there any more.
     """
     run = await ledger.run(run_id)
-    calls = await ledger.calls(run.run_id)
+    found = await trials_of(ledger, [run])
+    return found[0] if case is None else replace(found[0], case=case)
+
+
+async def trials_of(ledger: SqlLedger, runs: Sequence[RunRecord]) -> list[Trial]:
+    """Read what runs did, with cases that say what they were given; some runs at a time.
+
+    Raises:
+        StoreError: a text is not there any more.
+    """
+    found: list[Trial] = []
+    for start in range(0, len(runs), _AT_ONCE):
+        some = runs[start : start + _AT_ONCE]
+        calls = await ledger.read(partial(calls_of, run_ids=[run.run_id for run in some]))
+        values = await _values(ledger, some, [call for those in calls.values() for call in those])
+        found += [_trial(run, calls.get(run.run_id, ()), values) for run in some]
+    return found
+
+
+async def _values(ledger: SqlLedger, runs: Sequence[RunRecord], calls: Sequence[CallRecord]) -> Values:
+    """Give what trials of runs are made of, by its name."""
+    named = {name for run in runs for name in (run.input_payload, run.output_payload)}
+    named |= {call.request_payload for call in calls if call.operation_name == TOOL_CALL}
+    named |= {call.response_payload for call in calls if call.operation_name in (TOOL_CALL, RETRIEVER_CALL)}
+    names = sorted(name for name in named if name is not None)
+    try:
+        return dict(zip(names, await ledger.read(partial(values_at, names=names)), strict=True))
+    except KeyError as error:
+        raise StoreError(f"the payload {error} is not in the ledger any more: restore it from a backup") from error
+
+
+def _trial(run: RunRecord, calls: Sequence[CallRecord], values: Values) -> Trial:
     last = {(call.step_id, call.ordinal, call.operation_name): call for call in calls}
-    uses = [await _tool_use(ledger, call) for call in last.values() if call.operation_name == TOOL_CALL]
     found: dict[str, Passage] = {}
     for call in last.values():
         if call.operation_name == RETRIEVER_CALL and call.response_payload is not None:
-            answer = Retrieved.model_validate(await ledger.value(call.response_payload))
-            for passage in answer.passages:
+            for passage in Retrieved.model_validate(values[call.response_payload]).passages:
                 found.setdefault(passage.id, passage)
-    if case is None:
-        case = Case(input={} if run.input_payload is None else await ledger.value(run.input_payload))
     return Trial(
-        case=case,
+        case=Case(input={} if run.input_payload is None else values[run.input_payload]),
         run=run,
-        output={} if run.output_payload is None else await ledger.value(run.output_payload),
-        tools=uses,
+        output={} if run.output_payload is None else values[run.output_payload],
+        tools=[_tool_use(call, values) for call in last.values() if call.operation_name == TOOL_CALL],
         passages=list(found.values()),
         model_requests=sum(call.operation_name == MODEL_CALL for call in calls),
         retries=sum(call.attempt > 1 for call in calls),
     )
 
 
-async def _tool_use(ledger: SqlLedger, call: CallRecord) -> ToolUse:
-    request: dict[str, Any] = {} if call.request_payload is None else await ledger.value(call.request_payload)
-    result = None if call.response_payload is None else await ledger.value(call.response_payload)
+def _tool_use(call: CallRecord, values: Values) -> ToolUse:
+    request: dict[str, Any] = {} if call.request_payload is None else values[call.request_payload]
+    result = None if call.response_payload is None else values[call.response_payload]
     name = call.tool_name or call.target
     return ToolUse(name, request.get("arguments") or {}, result, call.status, call.tool_effect)

@@ -25,7 +25,7 @@ class Collector:
     """A receiver of spans.
 
     Attributes:
-        url: where it takes traces.
+        url: where it takes traces; its query is never shown either.
         headers: what is sent with each request, as keys are; never shown.
     """
 
@@ -50,10 +50,16 @@ class Collector:
         if parts.username or parts.password:
             raise ConfigurationError("--endpoint holds a password: say it in OTEL_EXPORTER_OTLP_HEADERS instead")
         if not is_address:
-            raise ConfigurationError(f"--endpoint {endpoint!r} is no address: write http://HOST:4318")
+            shown = parts._replace(query="", fragment="").geturl()
+            raise ConfigurationError(f"--endpoint {shown!r} is no address: write http://HOST:4318")
         path = parts.path.rstrip("/")
         whole = parts._replace(path=path if path.endswith(_PATH) else path + _PATH).geturl()
         return cls(whole, _headers(os.environ.get("OTEL_EXPORTER_OTLP_HEADERS", "")), clock, transport)
+
+    @property
+    def shown(self) -> str:
+        """Its address as it may be shown: what stands behind ? or # may be a key."""
+        return urlsplit(self.url)._replace(query="", fragment="").geturl()
 
     async def __aenter__(self) -> Self:
         try:
@@ -89,18 +95,19 @@ class Collector:
         try:
             answer = await self._client.post(self.url, content=body, headers={**self.headers, **kinds})
         except httpx.TransportError as error:
-            return None, f"the receiver at {self.url} cannot be reached: {str(error) or type(error).__name__}"
+            why = str(error).replace(self.url, self.shown) or type(error).__name__
+            return None, f"the receiver at {self.shown} cannot be reached: {why}"
         if answer.status_code in _BUSY:
             busy = httpx.HTTPStatusError("busy", request=answer.request, response=answer)
-            return retry_after(busy), f"the receiver at {self.url} is busy ({answer.status_code})"
+            return retry_after(busy), f"the receiver at {self.shown} is busy ({answer.status_code})"
         if not answer.is_success:
             said = answer.text.strip()[:_SAID]
             raise ExportFailed(
-                f"the receiver at {self.url} refused the spans with {answer.status_code}"
+                f"the receiver at {self.shown} refused the spans with {answer.status_code}"
                 f"{': ' + said if said else ''}: see to the address and to OTEL_EXPORTER_OTLP_HEADERS"
             )
         if why := _rejected(answer.content):
-            raise ExportFailed(f"the receiver at {self.url} {why}")
+            raise ExportFailed(f"the receiver at {self.shown} {why}")
         return None, None
 
 

@@ -3,8 +3,7 @@
 import csv
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from typing import IO, Any
 
 from engine.errors import ConfigurationError
@@ -34,11 +33,12 @@ class CsvFile(TableFile):
 
     def __init__(self, file: IO[Any], columns: Sequence[TableColumn]) -> None:
         self._writer = csv.writer(file, lineterminator="\n")
+        self._columns = columns
         self._writer.writerow(column.name for column in columns)
 
     def write(self, rows: Rows) -> None:
         """Write some rows."""
-        self._writer.writerows([_plain(value) for value in row] for row in rows)
+        self._writer.writerows(_told(rows, self._columns))
 
 
 class JsonLinesFile(TableFile):
@@ -46,13 +46,13 @@ class JsonLinesFile(TableFile):
 
     def __init__(self, file: IO[Any], columns: Sequence[TableColumn]) -> None:
         self._file = file
-        self._names = [column.name for column in columns]
+        self._columns = columns
 
     def write(self, rows: Rows) -> None:
         """Write some rows."""
-        for row in rows:
-            told = {name: _plain(value) for name, value in zip(self._names, row, strict=True)}
-            self._file.write(json.dumps(told, ensure_ascii=False) + "\n")
+        names = [column.name for column in self._columns]
+        for row in _told(rows, self._columns):
+            self._file.write(json.dumps(dict(zip(names, row, strict=True)), ensure_ascii=False) + "\n")
 
 
 class ParquetFile(TableFile):
@@ -103,5 +103,10 @@ FORMATS: dict[str, type[TableFile]] = {"parquet": ParquetFile, "csv": CsvFile, "
 """By the end of a file's name."""
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def _told(rows: Rows, columns: Sequence[TableColumn]) -> Iterable[Sequence[Any]]:
+    """Give rows with their times as text."""
+    told = [list(values) for values in zip(*rows, strict=True)]
+    for place, column in enumerate(columns if rows else ()):
+        if column.kind == "time":
+            told[place] = [None if value is None else value.isoformat() for value in told[place]]
+    return zip(*told, strict=True)

@@ -70,11 +70,10 @@ class TraceExport:
         for row in (whole.run, *whole.steps, *whole.calls, *whole.verdicts):
             for name in _TOLD:
                 if text := getattr(row, name, None):
-                    setattr(row, name, await redacted(text, self.redact))
-        mine = (
-            {name: await redacted(values[name], self.redact) for name in payload_names(whole)} if self.content else None
-        )
-        return spans_of(whole, self.profile, mine)
+                    setattr(row, name, (await redacted(text, self.redact))[0])
+        named = payload_names(whole) if self.content else ()
+        mine = {name: (await redacted(values[name], self.redact))[0] for name in named}
+        return spans_of(whole, self.profile, mine if self.content else None)
 
 
 def _parts(spans: Iterable[Span], size: int) -> Iterator[list[Span]]:

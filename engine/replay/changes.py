@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from engine.definition.prompt import Prompt
 from engine.definition.workflow import Workflow
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 
 _HOW = (
     "write model.ROLE=SPEC, prompt.NODE=TEXT or @FILE, node.NODE.FIELD=VALUE, guardrail.NAME.FIELD=VALUE, "
@@ -144,7 +144,7 @@ def _read(given: str) -> str:
     try:
         return Path(given[1:]).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--set: the file {given[1:]} cannot be read: {error}") from error
+        raise InputError(f"--set: the file {given[1:]} cannot be read: {why_not(error)}") from error
 
 
 def _json(text: str) -> Any:

@@ -9,7 +9,7 @@ from types import UnionType
 from typing import Any, cast, get_args, get_type_hints
 
 from engine.definition.guardrail import Guardrail, redacted
-from engine.errors import InputError
+from engine.errors import InputError, why_not
 from engine.payloads import canonical, digest
 from engine.records import CallRecord, QuestionRecord, RunRecord, RunStatus, StepRecord
 from engine.store.ledger import SqlLedger
@@ -62,7 +62,7 @@ class RecordedRun:
         try:
             plain: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, ValueError) as error:
-            raise InputError(f"the tape {path} cannot be read: {error}") from error
+            raise InputError(f"the tape {path} cannot be read: {why_not(error)}") from error
         if not isinstance(plain, dict) or cast("dict[str, Any]", plain).get("tape") != FORMAT:
             raise InputError(f"{path} is no tape of this flowledger: `flowledger tape export RUN` writes one")
         said = cast("dict[str, Any]", plain)
@@ -101,13 +101,13 @@ async def recorded_run(ledger: SqlLedger, run_id: str, redact: Sequence[Guardrai
         for name in (one.name for one in fields(row) if one.name.endswith(_PAYLOAD)):
             address = getattr(row, name)
             is_told = not isinstance(row, StepRecord) or name in _STEP_VALUES
-            value = await redacted(await ledger.value(address), redact) if address and is_told else None
-            setattr(row, name, None if value is None else canonical(value))
+            value = await ledger.value(address) if address and is_told else None
+            setattr(row, name, None if value is None else canonical((await redacted(value, redact))[0]))
         if isinstance(row, CallRecord) and row.request_payload is not None and redact:
             row.request_hash = digest(json.loads(row.request_payload))
         for name in ("error_message", "text", "reason"):
             if said := getattr(row, name, None):
-                setattr(row, name, await redacted(said, redact))
+                setattr(row, name, (await redacted(said, redact))[0])
     return RecordedRun(
         run,
         [row for row in found if isinstance(row, StepRecord)],

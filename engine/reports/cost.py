@@ -85,11 +85,11 @@ class _Asked:
     def is_bounded(self) -> bool:
         return bool(self.conditions())
 
-    def conditions(self) -> list[ColumnElement[bool]]:
-        found = [] if self.since is None else [runs.c.started_at >= self.since]
-        found += [] if self.until is None else [runs.c.started_at < self.until]
-        found += [] if self.one_in == 1 else [is_drawn(self.one_in)]
-        return found + ([] if self.run_id is None else [runs.c.run_id == self.run_id])
+    def conditions(self, table: FromClause = runs) -> list[ColumnElement[bool]]:
+        found = [] if self.since is None else [table.c.started_at >= self.since]
+        found += [] if self.until is None else [table.c.started_at < self.until]
+        found += [] if self.one_in == 1 else [is_drawn(table.c.run_id, self.one_in)]
+        return found + ([] if self.run_id is None else [table.c.run_id == self.run_id])
 
 
 async def cost_by(
@@ -151,7 +151,9 @@ def _of_runs(asked: _Asked, *, is_sqlite: bool) -> Subquery:
         func.sum(costs.nano_usd).label("nano_usd"),
     ).select_from(joined)
     if asked.is_bounded:  # the runs first, so that only their calls are read
-        query = query.where(calls.c.run_id.in_(select(runs.c.run_id).where(*asked.conditions())))
+        of_these = runs.alias("of_these")
+        query = query.where(calls.c.run_id.in_(select(of_these.c.run_id).where(*asked.conditions(of_these))))
+        query = query.where(*asked.conditions()) if "use" in asked.by else query
     return query.group_by(*groups).subquery("spent")
 
 

@@ -25,13 +25,10 @@ DIMENSIONS = (*OF_RUNS[:2], *OF_CALLS, *OF_RUNS[2:])
 
 
 def is_last_outcome() -> ColumnElement[bool]:
-    """Say which outcome was said last of each run, so that a run counts once however often something was said of it.
-
-    It is looked up run by run: a derived table of the last ones would have no index, and be read for each call.
-    """
-    every = outcomes.alias("every_outcome")
-    last = select(func.max(every.c.id)).where(every.c.run_id == runs.c.run_id).scalar_subquery()
-    return outcomes.c.id == last
+    """Say which outcome was said last of each run, so that a run counts once however often something was said of it."""
+    later = outcomes.alias("later_outcome")
+    is_not_last = exists().where(later.c.run_id == outcomes.c.run_id, later.c.id > outcomes.c.id)
+    return and_(outcomes.c.run_id == runs.c.run_id, ~is_not_last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,12 @@ from engine.reports.dimensions import model_name
 from engine.store.calibrations import Key, newest, write_calibrations
 from engine.store.ledger import SqlLedger
 from engine.store.reader import values_at
-from engine.store.tables import calls
+from engine.store.tables import calls, runs
 
+_RUNS_AT_ONCE = 500
 _AT_ONCE = 200  # requests whose texts are read together
 MOST_CALLS = 20_000
-"""How many calls are looked at, the newest first: what is learned from is what models do now."""
+"""How many calls are looked at, those of the newest runs: what is learned from is what models do now."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,24 +58,33 @@ async def samples_of(
 
     Args:
         ledger: what is read.
-        since: only calls that began since.
+        since: only calls of runs that began since.
         model: only calls of this model, as asked for or as answered.
-        most: how many calls, the newest first.
+        most: how many calls, those of the newest runs.
     """
-    query = (
-        select(calls.c.provider_name, model_name.label("model"), calls.c.usage_input_tokens, calls.c.request_payload)
-        .where(
-            calls.c.operation_name == "chat",
-            calls.c.status == "ok",
-            calls.c.usage_input_tokens > 0,
-            calls.c.request_payload.is_not(None),
-        )
-        .order_by(calls.c.started_at.desc(), calls.c.call_id)
-        .limit(most)
+    return await ledger.read(lambda connection: _count(connection, _answered(connection, since, model, most)))
+
+
+def _answered(connection: Connection, since: datetime | None, model: str | None, most: int) -> Sequence[Any]:
+    """Give so many answered calls, run by run from the newest on: no call of an older run is looked at."""
+    query = select(
+        calls.c.provider_name, model_name.label("model"), calls.c.usage_input_tokens, calls.c.request_payload
+    ).where(
+        calls.c.operation_name == "chat",
+        calls.c.status == "ok",
+        calls.c.usage_input_tokens > 0,
+        calls.c.request_payload.is_not(None),
     )
-    query = query if since is None else query.where(calls.c.started_at >= since)
     query = query if model is None else query.where((model_name == model) | (calls.c.request_model == model))
-    return await ledger.read(lambda connection: _count(connection, connection.execute(query).all()))
+    latest = select(runs.c.run_id).order_by(runs.c.started_at.desc(), runs.c.run_id)
+    latest = latest if since is None else latest.where(runs.c.started_at >= since)
+    found: list[Any] = []
+    with connection.execute(latest.execution_options(yield_per=_RUNS_AT_ONCE)) as run_ids:
+        for some in run_ids.scalars().partitions():
+            found += connection.execute(query.where(calls.c.run_id.in_(some)).limit(most - len(found))).all()
+            if len(found) == most:
+                break
+    return found
 
 
 async def estimates(ledger: SqlLedger, samples: Samples) -> list[EstimateRow]:

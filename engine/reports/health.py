@@ -6,21 +6,22 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from engine.errors import InputError
 from engine.eval_records import IMPORT
 from engine.replay_records import REPLAY
 from engine.reports.dimensions import model_name
+from engine.reports.newest import Newest, newest
 from engine.statistics.intervals import Interval, quantile, quantile_interval, wilson
 from engine.store.ledger import SqlLedger
+from engine.store.origins import NO_TRAFFIC
 from engine.store.tables import breakers, calls, queue_entries, runs, steps, verdicts
 
-MOST_CALLS = 100_000
-"""How many calls are looked at, the newest first."""
+MOST_CALLS = 50_000
+"""How many calls are looked at: those of the newest runs."""
 
 _ENDED = ("ok", "failed", "unknown")
-_WAS_ASKED_HERE = runs.c.origin.not_in((REPLAY, IMPORT))  # what a replay plays was no call, and an import none of ours
 _POINTS = 24
 _QUANTILES = (0.5, 0.95, 0.99)
 GROUPS: dict[str, ColumnElement[Any]] = {
@@ -30,8 +31,9 @@ GROUPS: dict[str, ColumnElement[Any]] = {
     "version": runs.c.version,
     "workflow": runs.c.workflow,
     "operation": calls.c.operation_name,
+    "origin": runs.c.origin,
 }
-"""What calls can be told apart by."""
+"""What calls can be told apart by: `origin` shows those of experiments and judges, too, which are else left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,8 @@ class Health:
 
     Attributes:
         rows: calls by group, those that fail most first.
-        calls: attempts that were looked at; `is_sample` if there were more.
+        calls: attempts that were looked at.
+        since: from when on runs were looked at; later than was asked if `is_sample`, as there were too many.
         points: the same calls by when their runs began, in 24 parts of the time.
         hours: the time over which they began.
         runs: by status.
@@ -109,6 +112,7 @@ class Health:
     rows: Sequence[HealthRow]
     points: Sequence[HealthPoint]
     calls: int
+    since: datetime
     is_sample: bool
     hours: float
     runs: dict[str, int]
@@ -122,11 +126,11 @@ class Health:
         """Give it as JSON."""
         plain = {name: getattr(self, name) for name in self.__slots__ if name not in ("rows", "points")}
         rows, points = [[one.to_json() for one in those] for those in (self.rows, self.points)]
-        return {**plain, "rows": rows, "points": points}
+        return {**plain, "since": self.since.isoformat(), "rows": rows, "points": points}
 
 
 async def health(ledger: SqlLedger, by: Sequence[str], *, since: datetime, now: datetime) -> Health:
-    """Look at what began since a moment.
+    """Look at the runs that began since a moment, or at the newest of them; replays and imports called nobody here.
 
     Raises:
         InputError: a group is not known, or named twice.
@@ -135,14 +139,12 @@ async def health(ledger: SqlLedger, by: Sequence[str], *, since: datetime, now: 
     if unknown or not by or len(set(by)) < len(by):
         raise InputError(f"--by {','.join(by) or 'nothing'}: calls are told apart by {', '.join(GROUPS)}, each once")
 
-    def read(connection: Connection) -> Health:
-        found = connection.execute(_calls(by, since)).all()
-        return _health(connection, found, by, since, now)
-
-    return await ledger.read(read)
+    is_meant = runs.c.origin.not_in((REPLAY, IMPORT) if "origin" in by else NO_TRAFFIC)
+    found = await ledger.read(lambda connection: _read(connection, by, since, is_meant))
+    return _health(found, by, now)  # the database waits no longer
 
 
-def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
+def _calls(by: Sequence[str], those: ColumnElement[bool]) -> Select[Any]:
     columns = (
         runs.c.started_at,
         calls.c.status,
@@ -155,49 +157,68 @@ def _calls(by: Sequence[str], since: datetime) -> Select[Any]:
     return (
         select(*(GROUPS[name].label(f"by_{name}") for name in by), *columns)
         .select_from(runs.join(calls, calls.c.run_id == runs.c.run_id))
-        .where(runs.c.started_at >= since, _WAS_ASKED_HERE, calls.c.status.in_(_ENDED))
-        .order_by(runs.c.started_at.desc())
-        .limit(MOST_CALLS + 1)
+        .where(those, calls.c.status.in_(_ENDED))
     )
 
 
-def _health(connection: Connection, found: Sequence[Any], by: Sequence[str], since: datetime, now: datetime) -> Health:
-    looked_at = found[:MOST_CALLS]
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the ledger says of the runs that are looked at."""
+
+    reach: Newest
+    calls: Sequence[Any]
+    statuses: Sequence[Any]
+    told: Sequence[Any]
+    steps: Any
+    open_breakers: Sequence[str]
+    first_due: datetime | None
+
+
+def _read(connection: Connection, by: Sequence[str], since: datetime, is_meant: ColumnElement[bool]) -> _Read:
+    reach = newest(connection, MOST_CALLS, since, is_meant)
+    those = and_(runs.c.started_at >= reach.since, is_meant)
+    said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).join(runs, runs.c.run_id == verdicts.c.run_id)
+    left = select(breakers.c.target).where(breakers.c.state != "closed").order_by(breakers.c.target)
+    return _Read(
+        reach=reach,
+        calls=connection.execute(_calls(by, those)).all(),
+        statuses=connection.execute(select(runs.c.status, func.count()).where(those).group_by(runs.c.status)).all(),
+        told=connection.execute(said.where(those).group_by(verdicts.c.guardrail, verdicts.c.action)).all(),
+        steps=connection.execute(_steps(those)).one(),
+        open_breakers=connection.scalars(left).all(),
+        first_due=connection.scalar(select(func.min(queue_entries.c.available_at))),
+    )
+
+
+def _health(found: _Read, by: Sequence[str], now: datetime) -> Health:
     groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
-    for one in looked_at:
+    for one in found.calls:
         groups[tuple(one[: len(by)])].append(one)
     rows = [_row(dict(zip(by, key, strict=True)), those) for key, those in groups.items()]
-    in_time = (runs.c.started_at >= since) & _WAS_ASKED_HERE
-    statuses = connection.execute(select(runs.c.status, func.count()).where(in_time).group_by(runs.c.status)).all()
-    said = select(verdicts.c.guardrail, verdicts.c.action, func.count()).join(runs, runs.c.run_id == verdicts.c.run_id)
-    said = said.where(verdicts.c.created_at >= since, _WAS_ASKED_HERE)
-    told = connection.execute(said.group_by(verdicts.c.guardrail, verdicts.c.action)).all()
-    step = connection.execute(_steps(since)).mappings().one()
-    is_left = breakers.c.state != "closed"
-    first_due = connection.scalar(select(func.min(queue_entries.c.available_at)))
+    since, first_due, visited = found.reach.since, found.first_due, int(found.steps.visited)
     return Health(
         rows=sorted(rows, key=lambda row: (-row.failure.low, -row.calls)),
-        points=_points(looked_at, since, now),
-        calls=len(looked_at),
-        is_sample=len(found) > len(looked_at),
+        points=_points(found.calls, since, now),
+        calls=len(found.calls),
+        since=since,
+        is_sample=not found.reach.is_all,
         hours=(now - since).total_seconds() / 3600,
-        runs={str(status): int(many) for status, many in statuses},
-        guardrails={f"{guardrail} {action}": int(many) for guardrail, action, many in told},
-        fallbacks=int(step["taken_over"] or 0),
-        cached_steps=int(step["cached"] or 0) / int(step["visited"]) if step["visited"] else None,
-        open_breakers=list(connection.scalars(select(breakers.c.target).where(is_left).order_by(breakers.c.target))),
+        runs={str(status): int(many) for status, many in found.statuses},
+        guardrails={f"{guardrail} {action}": int(many) for guardrail, action, many in found.told},
+        fallbacks=int(found.steps.taken_over or 0),
+        cached_steps=int(found.steps.cached or 0) / visited if visited else None,
+        open_breakers=found.open_breakers,
         queue_lag=None if first_due is None or first_due > now else (now - first_due).total_seconds(),
     )
 
 
-def _steps(since: datetime) -> Select[Any]:
+def _steps(those: ColumnElement[bool]) -> Select[Any]:
     counts: list[ColumnElement[Any]] = [
         func.count().label("visited"),
         func.sum(case((steps.c.cached.is_(True), 1), else_=0)).label("cached"),
         func.sum(case((steps.c.fallback_to.is_not(None), 1), else_=0)).label("taken_over"),
     ]
-    of_runs = steps.join(runs, runs.c.run_id == steps.c.run_id)
-    return select(*counts).select_from(of_runs).where(steps.c.started_at >= since, _WAS_ASKED_HERE)
+    return select(*counts).select_from(steps.join(runs, runs.c.run_id == steps.c.run_id)).where(those)
 
 
 def _points(found: Sequence[Any], since: datetime, now: datetime) -> list[HealthPoint]:

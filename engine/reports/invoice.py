@@ -12,10 +12,11 @@ from typing import Any
 
 from sqlalchemy import case, func, select
 
-from engine.errors import InputError
+from engine.errors import InputError, why_not
+from engine.eval_records import IMPORT
 from engine.reports.dimensions import dimensions, model_name
 from engine.store.ledger import SqlLedger
-from engine.store.tables import calls
+from engine.store.tables import calls, runs
 
 _SNAPSHOT = re.compile(r"[-@](\d{8}|\d{4}-\d{2}-\d{2})$")
 _NANO = Decimal("1e-9")
@@ -25,7 +26,7 @@ _USD = ("usd", "cost_usd", "amount_value", "cost", "amount")
 _TOKENS = (
     *("input_tokens", "output_tokens"),  # OpenAI's, of which cached ones are a part
     *(f"usage_{kind}" for kind in ("input_tokens_no_cache", "input_tokens_cache_read", "output_tokens")),
-    *(f"usage_input_tokens_cache_write_{kind}" for kind in ("5m", "1h")),  # Anthropic's, each apart
+    *(f"usage_input_tokens_cache_write{kind}" for kind in ("", "_5m", "_1h")),  # Anthropic's, each apart
 )
 
 Key = tuple[str, str]
@@ -82,7 +83,13 @@ class InvoiceRow:
 
 
 def read_invoice(path: Path, columns: Columns, where: Mapping[str, str]) -> Invoice:
-    """Read an export: OpenAI's costs or usage, Anthropic's, or any with a day, a model and an amount.
+    """Read an export: OpenAI's costs or usage, Anthropic's, or any with a day, a model and an amount in USD.
+
+    OpenAI's costs have start_time_iso, amount_value and line_item, as in `gpt-4o-2024-08-06, input`, and its usage
+    input_tokens, output_tokens and model (platform.openai.com/usage). Anthropic's costs have usage_date_utc, model,
+    token_type and cost_usd, and its usage usage_date_utc, model_version and a column for each kind of token
+    (platform.claude.com/usage and /cost; support.claude.com/en/articles/9534590). Its Admin API counts in cents,
+    which no export of these does: what is made of it must be in USD.
 
     Raises:
         InputError: the file cannot be read, a column is missing, or a line holds what is no day or amount.
@@ -93,7 +100,7 @@ def read_invoice(path: Path, columns: Columns, where: Mapping[str, str]) -> Invo
             names = list(reader.fieldnames or ())
             return _invoice(str(path), names, reader, columns, where)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"the invoice {path} cannot be read: {error}") from error
+        raise InputError(f"the invoice {path} cannot be read: {why_not(error)}") from error
 
 
 def _invoice(
@@ -157,7 +164,8 @@ class _Ours:
 async def _ours(
     ledger: SqlLedger, days: Sequence[str], provider: str | None, unit: str, *, by_day: bool
 ) -> Mapping[Key, _Ours]:
-    """Add up calls by the day on which they began, as providers do."""
+    """Add up calls by the day on which they began, as providers do; imported ones were somebody else's."""
+    imported = select(runs.c.run_id).where(runs.c.origin == IMPORT)
     day = dimensions(is_sqlite=ledger.database.is_sqlite, time=calls.c.started_at)["day"]
     in_usd = unit == "USD"
     tokens = func.coalesce(calls.c.usage_input_tokens, 0) + func.coalesce(calls.c.usage_output_tokens, 0)
@@ -173,6 +181,7 @@ async def _ours(
             func.sum(case((unknown & calls.c.status.in_(("in_flight", "unknown")), 1), else_=0)).label("in_flight"),
         )
         .where(calls.c.provider_name.is_not(None), func.coalesce(calls.c.cost_source, "") != "recorded")
+        .where(calls.c.run_id.not_in(imported))
         .where(calls.c.started_at >= _moment(days[0]), calls.c.started_at < _moment(days[-1], end=True))
         .group_by(day, model_name)
     )
@@ -220,9 +229,16 @@ def _why(difference: Decimal, ours: _Ours | None) -> str:
 
 
 def bare(model: str) -> str:
-    """Name a model as both sides do: without what is charged, its maker and the date of its snapshot."""
+    """Name a model as both sides do: without what is charged, its maker and the date of its snapshot.
+
+    Anthropic's Console writes `Claude Haiku 4.5` and `Claude 3.5 Sonnet 2024-10-22` for what its API calls
+    claude-haiku-4-5 and claude-3-5-sonnet-20241022: here the number stands last.
+    """
     name = model.split(",", 1)[0].strip().lower().rpartition("/")[2]
-    return _SNAPSHOT.sub("", name)
+    if not name.startswith("claude"):
+        return _SNAPSHOT.sub("", name)
+    words = _SNAPSHOT.sub("", re.sub(r"[ .]", "-", name)).split("-")
+    return "-".join(sorted(words, key=str.isdecimal))
 
 
 def _column(file: str, names: Sequence[str], named: str | None, usual: Sequence[str], what: str) -> str:

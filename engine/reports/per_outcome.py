@@ -1,11 +1,11 @@
 """What a successful outcome costs: all that was spent, over the runs that did what they were for."""
 
 import math
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from itertools import groupby
 from typing import Any, ClassVar
 
 from sqlalchemy import ColumnElement, FromClause, Select, String, Subquery, case, cast, func, select
@@ -108,15 +108,13 @@ async def cost_per_outcome(
         named = ", ".join(unknown) or ("nothing" if not by else ",".join(by))
         raise InputError(f"--by {named}: outcomes are counted by {', '.join(GROUPS)}, each named once")
     query = _units(by, since, until, cost_version, is_sqlite=ledger.database.is_sqlite)
-    units = await ledger.read(lambda connection: connection.execute(query).mappings().all())
-
-    def group(unit: Any) -> tuple[Any, ...]:
-        return tuple(unit[f"by_{name}"] for name in by)
-
-    ordered = sorted(units, key=lambda unit: tuple((value is not None, value or "") for value in group(unit)))
+    units = await ledger.read(lambda connection: connection.execute(query).all())
+    groups: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for unit in units:
+        groups[tuple(unit[: len(by)])].append(unit)
     few = len(units) <= _MOST_RESAMPLED
-    groups = [(dict(zip(by, key, strict=True)), list(found)) for key, found in groupby(ordered, group)]
-    rows = [_row(named, found, resampled=few) for named, found in groups]
+    ordered = sorted(groups, key=lambda key: tuple((value is not None, value or "") for value in key))
+    rows = [_row(dict(zip(by, key, strict=True)), groups[key], resampled=few) for key in ordered]
     return sorted(rows, key=lambda row: row.cost_usd or 0, reverse=True)
 
 
@@ -157,18 +155,16 @@ def _spent(since: datetime | None, cost_version: int) -> Subquery:
     joined: FromClause = calls
     if costs.joined_on is not None:
         joined = joined.join(costs.table, costs.joined_on, isouter=True)
-    of_run = (
-        select(
-            calls.c.run_id,
-            func.sum(costs.nano_usd).label("nano_usd"),
-            func.count().label("calls"),
-            _count_where(costs.nano_usd.is_(None)).label("unpriced"),
-        )
-        .select_from(joined)
-        .group_by(calls.c.run_id)  # the order in which they are stored: no sorting
-        .subquery("of_run")
-    )
     caller = runs.alias("caller")
+    each = select(
+        calls.c.run_id,
+        func.sum(costs.nano_usd).label("nano_usd"),
+        func.count().label("calls"),
+        _count_where(costs.nano_usd.is_(None)).label("unpriced"),
+    ).select_from(joined)
+    if since is not None:  # no call of an older run is read
+        each = each.where(calls.c.run_id.in_(select(caller.c.run_id).where(caller.c.started_at >= since)))
+    of_run = each.group_by(calls.c.run_id).subquery("of_run")  # the order in which they are stored: no sorting
     judged_or_self = case((caller.c.origin == JUDGE, caller.c.parent_run_id), else_=caller.c.run_id)
     for_run = cast(judged_or_self, String)  # SQLite indexes a derived table only by columns whose kind it knows
     summed = (func.sum(of_run.c[name]).label(name) for name in ("nano_usd", "calls", "unpriced"))
@@ -182,18 +178,30 @@ def _count_where(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _row(dimensions: dict[str, Any], units: Sequence[Any], *, resampled: bool) -> OutcomeRow:
-    total = {name: sum(int(unit[name]) for unit in units) for name in ("runs", "judged", "successes", "calls")}
-    costs = [int(unit["nano_usd"]) for unit in units if unit["nano_usd"] is not None]
-    values = [float(unit["value"]) for unit in units if unit["value"] is not None]
-    is_known = bool(costs) or not total["calls"]
-    pairs = [(int(unit["nano_usd"] or 0) / 1e9, float(unit["successes"])) for unit in units]
+    total = dict.fromkeys(("runs", "judged", "successes", "calls", "unpriced", "nano_usd"), 0)
+    pairs: list[tuple[float, float]] = []
+    values: list[float] = []
+    is_known = False
+    for unit in units:
+        nano_usd = int(unit.nano_usd or 0)
+        total["runs"] += unit.runs
+        total["judged"] += unit.judged
+        total["successes"] += unit.successes
+        total["calls"] += int(unit.calls)
+        total["unpriced"] += int(unit.unpriced)
+        total["nano_usd"] += nano_usd
+        is_known = is_known or unit.nano_usd is not None
+        pairs.append((nano_usd / 1e9, float(unit.successes)))
+        if unit.value is not None:
+            values.append(float(unit.value))
+    is_known = is_known or not total["calls"]
     return OutcomeRow(
         dimensions=dimensions,
         runs=total["runs"],
         judged=total["judged"],
         successes=total["successes"],
         value=math.fsum(values) if values else None,
-        cost_usd=to_usd(sum(costs)) if is_known else None,
-        unpriced=sum(int(unit["unpriced"]) for unit in units),
+        cost_usd=to_usd(total["nano_usd"]) if is_known else None,
+        unpriced=total["unpriced"],
         per_success=ratio_interval(pairs, resampled=resampled) if is_known else Interval(-math.inf, math.inf),
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, case, func, or_, select
 from engine.records import RunStatus
 from engine.store.lease import is_alive, time_of
 from engine.store.ledger import SqlLedger
-from engine.store.tables import lanes, queue_entries, queue_limits, queues, runs, workers
+from engine.store.tables import IS_RUNNING, lanes, queue_entries, queue_limits, queues, runs, workers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +154,7 @@ def _lane(queue: str, lane: str, row: Any, limit: Any, now: datetime, *, paused:
 def _workers(connection: Connection) -> list[WorkerRow]:
     now = time_of(connection)
     held = func.count(runs.c.run_id)
-    mine = and_(runs.c.worker_id == workers.c.worker_id, runs.c.status == RunStatus.RUNNING)
+    mine = and_(runs.c.worker_id == workers.c.worker_id, IS_RUNNING)
     query = (
         select(*workers.c, held.label("held"))
         .join_from(workers, runs, mine, isouter=True)

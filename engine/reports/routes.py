@@ -1,5 +1,6 @@
 """Where steps had a choice of models: which were asked, what that saved, and how the runs fared."""
 
+from collections import Counter
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -66,65 +67,58 @@ async def savings(ledger: SqlLedger, *, since: datetime | None = None, until: da
 
 
 def _routes(connection: Connection, since: datetime | None) -> list[RouteRow]:
-    of_step = and_(calls.c.run_id == steps.c.run_id, calls.c.step_id == steps.c.step_id)
-    cost = select(func.coalesce(func.sum(calls.c.cost_nano_usd), 0)).where(of_step).scalar_subquery()
-    reasked = select(func.count()).where(of_step, calls.c.purpose == "reask").scalar_subquery()
-    each = (
+    place = (runs.c.workflow, steps.c.node_name, steps.c.routed)
+    had_a_choice = [steps.c.routed.is_not(None), steps.c.status == "ok"]
+    had_a_choice += [] if since is None else [runs.c.started_at >= since]
+    of_runs = steps.join(runs, runs.c.run_id == steps.c.run_id)
+    visits = (
         select(
-            runs.c.workflow,
-            steps.c.node_name,
-            steps.c.routed,
-            steps.c.saved_nano_usd,
-            cost.label("cost"),
-            reasked.label("reasked"),
-            runs.c.status,
-            outcomes.c.id.label("outcome_id"),
-            outcomes.c.success,
-        )
-        .select_from(
-            steps.join(runs, runs.c.run_id == steps.c.run_id).join(
-                outcomes, and_(outcomes.c.run_id == runs.c.run_id, is_last_outcome()), isouter=True
-            )
-        )
-        .where(steps.c.routed.is_not(None), steps.c.status == "ok")
-    )
-    if since is not None:
-        each = each.where(runs.c.started_at >= since)
-    one = each.subquery()
-    query = (
-        select(
-            one.c.workflow,
-            one.c.node_name,
-            one.c.routed,
+            *place,
             func.count().label("steps"),
-            func.sum(one.c.cost).label("nano_usd"),
-            func.coalesce(func.sum(one.c.saved_nano_usd), 0).label("saved_nano_usd"),
-            _count(one.c.reasked > 0).label("reasked"),
-            _count(one.c.status == RunStatus.SUCCEEDED).label("succeeded"),
-            _count(one.c.success.is_not(None)).label("judged"),
-            _count(one.c.success).label("success"),
+            func.coalesce(func.sum(steps.c.saved_nano_usd), 0).label("saved_nano_usd"),
+            _count(runs.c.status == RunStatus.SUCCEEDED).label("succeeded"),
+            _count(outcomes.c.success.is_not(None)).label("judged"),
+            _count(outcomes.c.success).label("success"),
         )
-        .group_by(one.c.workflow, one.c.node_name, one.c.routed)
-        .order_by(one.c.workflow, one.c.node_name, func.count().desc(), one.c.routed)
+        .select_from(of_runs.join(outcomes, is_last_outcome(), isouter=True))
+        .where(*had_a_choice)
+        .group_by(*place)
+        .order_by(*place[:2], func.count().desc(), steps.c.routed)
     )
-    rows = connection.execute(query).all()
-    whole: dict[tuple[str, str], int] = {}
-    for row in rows:
-        place = row.workflow, row.node_name
-        whole[place] = whole.get(place, 0) + row.steps
-    return [
-        RouteRow(
-            workflow=row.workflow,
-            node=row.node_name,
-            route=row.routed,
-            share=row.steps / whole[row.workflow, row.node_name],
-            **{name: int(getattr(row, name)) for name in _COUNTED},
+    of_step = and_(calls.c.run_id == steps.c.run_id, calls.c.step_id == steps.c.step_id)
+    asked_again = case((calls.c.purpose == "reask", steps.c.run_id + steps.c.step_id))
+    asked = (
+        select(
+            *place,
+            func.coalesce(func.sum(calls.c.cost_nano_usd), 0).label("nano_usd"),
+            func.count(asked_again.distinct()).label("reasked"),
         )
-        for row in rows
-    ]
+        .select_from(of_runs.join(calls, of_step))
+        .where(*had_a_choice)
+        .group_by(*place)
+    )
+    rows = connection.execute(visits).all()
+    spent = {tuple(row[:3]): row for row in connection.execute(asked)}
+    whole: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        whole[row.workflow, row.node_name] += row.steps
+    return [_row(row, whole[row.workflow, row.node_name], spent.get(tuple(row[:3]))) for row in rows]
 
 
-_COUNTED = ("steps", "nano_usd", "saved_nano_usd", "reasked", "succeeded", "judged", "success")
+def _row(visits: Any, of_node: int, asked: Any) -> RouteRow:
+    counts = {name: int(getattr(visits, name)) for name in _COUNTED}
+    return RouteRow(
+        workflow=visits.workflow,
+        node=visits.node_name,
+        route=visits.routed,
+        share=visits.steps / of_node,
+        nano_usd=0 if asked is None else int(asked.nano_usd),
+        reasked=0 if asked is None else asked.reasked,
+        **counts,
+    )
+
+
+_COUNTED = ("steps", "saved_nano_usd", "succeeded", "judged", "success")
 
 
 def _count(condition: Any) -> Any:

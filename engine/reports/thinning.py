@@ -10,7 +10,7 @@ from engine.reports.dimensions import OF_CALLS
 from engine.store.ledger import SqlLedger
 from engine.store.tables import runs
 
-MOST_RUNS, MOST_RUNS_BY_CALL = 200_000, 20_000
+MOST_RUNS, MOST_RUNS_BY_CALL = 200_000, 10_000
 """How many runs costs are added up of to the last one: by what runs have, and by what each of their calls has."""
 
 _LAST_TWO = 31  # the place of the last two of 32 hexadecimal digits, which come by chance
@@ -30,9 +30,9 @@ async def thinned_to(
     return min(_PARTS, 1 << max(0, math.ceil(math.log2(many / most)))) if many > most else 1
 
 
-def is_drawn(one_in: int) -> ColumnElement[bool]:
+def is_drawn(run_id: ColumnElement[str], one_in: int) -> ColumnElement[bool]:
     """Say which runs are read: those of the lowest last digits, so that a larger sample has all of a smaller one."""
-    return func.substr(runs.c.run_id, _LAST_TWO, 2) < f"{_PARTS // one_in:02x}"
+    return func.substr(run_id, _LAST_TWO, 2) < f"{_PARTS // one_in:02x}"
 
 
 def margin_of(total: float, squares: float, one_in: int) -> float | None:

@@ -12,6 +12,7 @@ from engine.statistics.distributions import NORMAL, t_quantile
 
 Unit = TypeVar("Unit")
 RESAMPLES = 9_999
+_FAR = 12  # standard deviations: a binomial number is further off with a chance below 1e-17
 _MOST_UNITS = 1_000  # drawing more again and again takes long, and says what the linear interval says
 
 
@@ -150,7 +151,9 @@ def quantile_interval(ordered: Sequence[float], share: float, confidence: float 
     """Say where a quantile lies, by the numbers of a sample between which it is; infinite where too few are beyond."""
     outside, below = (1 - confidence) / 2, 0.0
     low, high = -1, len(ordered)
-    for many in range(len(ordered) + 1):  # the chance that so many of the sample are below the quantile
+    spread = math.sqrt(len(ordered) * share * (1 - share))
+    first = max(0, math.floor(len(ordered) * share - _FAR * spread - _FAR))  # what is before adds nothing
+    for many in range(first, len(ordered) + 1):  # the chance that so many of the sample are below the quantile
         below += _binomial(many, len(ordered), share)
         low = many if below <= outside else low
         if below >= 1 - outside:

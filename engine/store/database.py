@@ -18,6 +18,10 @@ from engine.store.lease_time import LEASE_OPTION, LEASE_SECONDS
 
 _SUPPORTED = "sqlite:///FILE or postgresql://USER@HOST/NAME"
 _BUSY_SECONDS = 5  # for which a connection waits until another lets go of its lock
+# Compiling the plan of a report takes longer than most reports do; and reports over many runs sort and group in memory.
+_ROOM_TO_SORT = """
+    SELECT set_config('work_mem', '32MB', false) FROM pg_settings WHERE name = 'work_mem' AND setting::int < 32768
+"""
 _BOUNDS = {  # of libpq: within them a host that has gone silent is noticed
     "connect_timeout": "5",
     "tcp_user_timeout": "10000",
@@ -208,6 +212,7 @@ def _postgresql(url: URL) -> Engine:
         connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
         lease_ms = round(engine.get_execution_options()[LEASE_OPTION] * 1000)  # whoever froze within one ends with it
         connection.execute(f"SET idle_in_transaction_session_timeout = {lease_ms}")
+        connection.execute(f"SET jit = off; {_ROOM_TO_SORT}")
         connection.autocommit = False
         connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, select
 
-from engine.records import RunStatus
 from engine.store import tables
 from engine.store.ended_runs import Amount
 from engine.store.lease import time_of
@@ -27,5 +26,5 @@ def delete_gone(connection: Connection, before: datetime) -> Amount:
 
 def _gone(connection: Connection, before: datetime) -> ColumnElement[bool]:
     latest = min(before.astimezone(UTC), time_of(connection) - _LEAST)
-    mine = select(_runs.c.run_id).where(_runs.c.worker_id == _workers.c.worker_id, _runs.c.status == RunStatus.RUNNING)
+    mine = select(_runs.c.run_id).where(_runs.c.worker_id == _workers.c.worker_id, tables.IS_RUNNING)
     return (_workers.c.beat_at < latest) & ~mine.exists()

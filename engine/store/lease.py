@@ -17,7 +17,6 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, literal_colum
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engine.errors import InputError, RunBusy
-from engine.records import RunStatus
 from engine.store import tables
 from engine.store.lease_time import LEASE_SECONDS, beat_seconds, lease_of
 from engine.store.transactions import Transactions
@@ -63,7 +62,7 @@ class Lease:
         beaten = begun.on_conflict_do_update(index_elements=["worker_id"], set_={"beat_at": now})
         self._beat = beaten.returning(tables.workers.c.drain_requested_at)
         runs = tables.runs.c
-        mine = (runs.worker_id == self.worker_id) & (runs.status == RunStatus.RUNNING)
+        mine = (runs.worker_id == self.worker_id) & tables.IS_RUNNING
         self._asked = select(runs.run_id, runs.cancel_requested_at).where(mine, runs.cancel_requested_at.is_not(None))
         left = runs.run_id.in_(bindparam("left", expanding=True))
         self._let_go = update(tables.runs).where(left, mine).values(worker_id=None)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, or_, select
 
 from engine.payloads import addresses_in, references_in
 from engine.store import tables
@@ -22,6 +22,7 @@ ASIDE = "~"
 Progress = Callable[[str, int, int], None]
 """Is told what is done now, how far it has come, and of how much."""
 
+_ADDRESS = 64  # digits
 _AT_ONCE = 500  # rows fetched, and addresses asked for, in one go
 _MARKS = (b"$payload", b"$grown")  # only a content that holds one of these refers to anything
 
@@ -103,7 +104,7 @@ def roots(
     """
     for table in tables.metadata.sorted_tables:
         for column in (column for column in table.c if column.name.endswith("_payload")):
-            query = select(column).where(column.is_not(None))
+            query = select(column).where(_may_refer(column))
             if gone is not None and "run_id" in table.c:
                 query = query.where(table.c.run_id.not_in(gone))
             for (name,) in _stream(connection, query):
@@ -118,6 +119,11 @@ def roots(
         address = payload_of(row.type, row.value)
         if address is not None:
             yield address
+
+
+def _may_refer(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Say where a column holds an address, or JSON with one in it: most hold short JSON, which need not be read."""
+    return or_(func.length(column) == _ADDRESS, column.contains("$"))
 
 
 def _in(table: Any, streams: Select[Any]) -> Any:

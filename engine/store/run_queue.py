@@ -63,11 +63,11 @@ def reap(connection: Connection) -> list[str]:
     dead = _dead(connection, now)
     if not dead:
         return []
-    at_work = (_entries.c.run_id == _runs.c.run_id) & (_runs.c.status == RunStatus.RUNNING)
+    at_work = (_entries.c.run_id == _runs.c.run_id) & (tables.IS_RUNNING)
     theirs = _runs.c.worker_id.in_([worker for worker in dead if worker])
     if None in dead:
         theirs |= _runs.c.worker_id.is_(None)
-    query = select(_runs.c.run_id, _entries.c.deaths).join(_entries, at_work).where(theirs)
+    query = select(_runs.c.run_id, _entries.c.deaths).join_from(_runs, _entries, at_work).where(theirs)
     lost = connection.execute(query.with_for_update(skip_locked=True)).all()
     poison = [row.run_id for row in lost if row.deaths + 1 >= MOST_DEATHS]
     others = [row.run_id for row in lost if row.deaths + 1 < MOST_DEATHS]
@@ -86,14 +86,13 @@ def reap(connection: Connection) -> list[str]:
 
 def _dead(connection: Connection, now: datetime) -> list[str | None]:
     """Give the dead that have runs, and None for runs of nobody: without a look at each run that is worked on."""
-    has = (_runs.c.worker_id == _workers.c.worker_id) & (_runs.c.status == RunStatus.RUNNING)
+    has = (_runs.c.worker_id == _workers.c.worker_id) & (tables.IS_RUNNING)
     lease_seconds = lease_of(connection)
     doubtful = select(_workers).where(may_be_dead(now, lease_seconds), select(_runs.c.run_id).where(has).exists())
     found = connection.execute(doubtful).all()
     dead: list[str | None] = [row.worker_id for row in found if not beats(row, now, lease_seconds)]
-    is_running = _runs.c.status == RunStatus.RUNNING
-    unknown = select(_runs.c.worker_id).outerjoin(_workers, has).where(is_running, _workers.c.worker_id.is_(None))
-    return dead + list(connection.scalars(unknown.distinct()))
+    unknown = select(_runs.c.worker_id).distinct().outerjoin_from(_runs, _workers, has)
+    return dead + list(connection.scalars(unknown.where(tables.IS_RUNNING, _workers.c.worker_id.is_(None))))
 
 
 def due_count(connection: Connection, wanted: Wanted) -> int:

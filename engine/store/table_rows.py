@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Connection,
@@ -120,8 +121,8 @@ class TableWanted:
                 texts = texts_of((one, row.how, row.content) for one, row in zip(addresses, rows, strict=True))
                 return [texts[one] for one in addresses]
             return [None if value is None else value.hex() for value in values]
-        if _kind(column) == "text":
-            return [value if isinstance(value, str | None) else _json(value) for value in values]
+        if isinstance(column.type, JSON):
+            return [value if isinstance(value, str) else _json(value) for value in values]
         return values
 
 

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    literal_column,
     text,
 )
 from sqlalchemy.types import JSON, TypeDecorator, TypeEngine
@@ -113,9 +114,11 @@ runs = _table(
     ("status", "started_at"),
     ("workflow", "started_at"),
     ("tenant", "started_at"),
-    ("worker_id", "status"),
+    ("started_at",),
     key=("run_id",),
 )
+IS_RUNNING = runs.c.status == literal_column("'running'")  # a bound value would not be known to be what the index says
+Index("ix_runs_running", runs.c.worker_id, sqlite_where=IS_RUNNING, postgresql_where=IS_RUNNING)
 _IS_TURN = text("conversation_id IS NOT NULL")  # runs of no conversation pay nothing for it
 Index(
     "ix_runs_conversation_id_ended_at",

@@ -100,6 +100,14 @@ def read_runs(
         raise StoreError("a text of these runs is not in the ledger any more: export them without --content") from error
 
 
+def calls_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, list[CallRecord]]:
+    """Give the attempts of runs, by the run and in the order in which they began; a run without one has no entry."""
+    found = _by_run(connection, tables.calls, CallRecord, run_ids)
+    for calls in found.values():
+        calls.sort(key=lambda call: (call.started_at, call.step_id, call.ordinal, call.attempt))
+    return found
+
+
 def _runs_after(connection: Connection, wanted: RunsWanted, after: str, limit: int) -> list[WholeRun]:
     query = select(tables.runs).where(_RUNS.run_id > after, *wanted.conditions()).order_by(_RUNS.run_id).limit(limit)
     found = {run.run_id: WholeRun(run=run) for run in records_of(RunRecord, connection.execute(query).all())}

@@ -51,6 +51,7 @@ def test_online_scores_are_made_and_shown(watched):
     [
         (["alarms", "acknowledge", "other"], "the app has no alarm 'other'"),
         (["alarms", "acknowledge", "fails"], "no worker has looked at an alarm 'fails'"),
+        (["alarms", "history", "other"], "the app has no alarm 'other'; its alarms are: fails"),
         (["alarms", "silence", "fails", "--for", "long"], "--for 'long' is not a span"),
         (["eval", "online", "--by", "colour"], "sampled runs are told apart by"),
         (["eval", "online", "--since", "soon"], "neither a span like 12h"),
@@ -65,4 +66,6 @@ def test_what_cannot_be_is_said_in_a_sentence(watched, arguments, said):
 
 def test_an_app_without_alarms_or_samples_says_what_it_lacks(flowledger):
     assert "the app has no alarms" in flowledger("alarms", "show", "--check").err
+    history = flowledger("alarms", "history", "NOPE")
+    assert (history.code, "the app has no alarm 'NOPE'; its alarms are: none" in history.err) == (2, True)
     assert "the app samples no runs" in flowledger("eval", "online", "--score").err

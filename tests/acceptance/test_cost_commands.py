@@ -1,11 +1,17 @@
 """What things cost, from the command line: reports, prices of one's own, past calls priced anew, estimates."""
 
+import asyncio
 import csv
 import io
 import json
 from xml.etree import ElementTree
 
 import pytest
+
+from engine.reports import thinning
+from engine.store.database import Database
+from engine.store.ledger import SqlLedger
+from tests.contract.test_costs import call, run
 
 
 @pytest.fixture
@@ -34,6 +40,47 @@ def test_the_table_says_what_was_wasted(spent):
     assert "wasted: " in shown
     assert "failed run" in shown
     assert {row["use"] for row in json.loads(spent("cost", "--by", "use", "--json").out)} == {"answer", "failed run"}
+
+
+@pytest.fixture
+def many(flowledger, monkeypatch, tmp_path):
+    """Write down more runs than are all read: 64 with a call each, which costs $9 in one of four and else $1."""
+
+    async def write():
+        ledger = SqlLedger(Database.open(f"sqlite:///{tmp_path}/runs.db", migrate=True))
+        costs = [(9 if number % 4 == 3 else 1) * 10**9 for number in range(64)]
+        records = [[run(number), call(number, 1, cost_nano_usd=cost)] for number, cost in enumerate(costs)]
+        await ledger.commit([record for both in records for record in both])
+        await ledger.close()
+
+    asyncio.run(write())
+    monkeypatch.setattr(thinning, "MOST_RUNS_BY_CALL", 16)
+    return flowledger
+
+
+def test_many_runs_are_estimated_and_the_output_says_so_and_how_surely(many):
+    (row,) = json.loads(many("cost", "--by", "model", "--json").out)
+    assert (row["one_in"], row["runs"], row["margin"] > 0) == (4, 256, True), "ids of a test do not come by chance"
+    shown = many("cost", "--by", "model").out
+    assert "the table is estimated from 1 in 4 runs; the dearest row is known to ±" in shown
+    assert "(--exact reads all)" in shown
+
+
+def test_exact_costs_are_those_of_every_run(many):
+    for by in ("model", "node", "use", "workflow,model"):
+        (row,) = json.loads(many("cost", "--exact", "--by", by, "--json").out)
+        counted = (row["runs"], row["calls"], row["cost_usd"], row["one_in"], row["margin"])
+        assert counted == (64, 64, "192", 1, 0.0)
+    (line,) = csv.DictReader(io.StringIO(many("cost", "--exact", "--by", "model", "--csv").out))
+    assert (line["cost_usd"], line["one_in"]) == ("192", "1")
+    shown = many("cost", "--exact", "--by", "model").out
+    assert "estimated" not in shown
+    assert "--exact" not in shown
+
+
+def test_exact_is_refused_where_every_run_is_read_anyway(many):
+    said = many("cost", "--per-outcome", "--exact")
+    assert (said.code, "--per-outcome reads every run" in said.err) == (2, True)
 
 
 def test_routes_show_which_models_were_asked_and_what_that_saved(flowledger):

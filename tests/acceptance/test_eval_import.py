@@ -69,7 +69,8 @@ def test_what_is_no_trajectory_is_said_in_a_sentence(flowledger, tmp_path, rows,
 
 
 def test_a_file_that_is_not_there_is_said(flowledger):
-    assert "cannot be read" in flowledger("eval", "import", "nowhere.jsonl").err
+    said = flowledger("eval", "import", "nowhere.jsonl").err
+    assert "the file nowhere.jsonl cannot be read: No such file or directory\n" in said
 
 
 def test_a_judge_among_the_scores_is_held_against_the_outcomes(flowledger, tmp_path):

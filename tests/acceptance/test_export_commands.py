@@ -173,6 +173,7 @@ def test_a_table_since_a_moment_goes_by_its_own_time_or_the_run(ran, tmp_path):
         (["otlp"], "say where to: --to FILE, --to - or --endpoint URL"),
         (["otlp", "--to", "x", "--endpoint", "http://x"], "--to is a file and --endpoint a collector"),
         (["otlp", "--endpoint", "localhost:4318"], "--endpoint 'localhost:4318' is no address"),
+        (["otlp", "--endpoint", "localhost:4318?key=secret"], "--endpoint 'localhost:4318' is no address"),
         (["otlp", "--endpoint", "http://a:b@host"], "--endpoint holds a password"),
         (["otlp", "--endpoint", "ftp://a:b@host"], "--endpoint holds a password"),
         (["otlp", "--endpoint", "http://localhost:99999"], "--endpoint is no address"),

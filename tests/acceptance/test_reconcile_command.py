@@ -1,5 +1,6 @@
 """`flowledger cost reconcile` puts a provider's export beside the ledger, and says what explains a difference."""
 
+import asyncio
 import json
 import sqlite3
 from contextlib import closing
@@ -10,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.reports.invoice import bare
+from engine.store.database import Database
+from engine.store.ledger import SqlLedger
+from tests.contract.test_costs import NOW, call, run
 
 TODAY = datetime.now(UTC).date().isoformat()
 OPENAI = f"""start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,line_item,project_id
@@ -56,6 +60,44 @@ def test_an_export_of_anthropic_without_cost_is_put_beside_tokens(paid):
     assert (found["unit"], found["rows"][0]["ours"], found["rows"][0]["theirs"]) == ("tokens", "15", "15")
 
 
+def test_costs_and_usage_of_anthropics_console_are_read_as_they_are(flowledger, tmp_path):
+    """Their columns as platform.claude.com writes them, with the name of a model as people say it."""
+
+    async def write():
+        ledger = SqlLedger(Database.open(f"sqlite:///{tmp_path}/runs.db", migrate=True))
+        of_claude = {"provider_name": "anthropic", "usage_input_tokens": 10, "usage_output_tokens": 5}
+        models = ("claude-haiku-4-5-20251001", "claude-3-5-sonnet-20241022")
+        asked = [call(1, number, request_model=name, **of_claude) for number, name in enumerate(models)]
+        elsewhere = call(2, 9, request_model=models[0], **of_claude)
+        await ledger.commit([run(1), *asked, run(2, origin="import"), elsewhere])
+        await ledger.close()
+
+    asyncio.run(write())
+    day = NOW.date().isoformat()
+    of_haiku = f"{day},Claude Haiku 4.5,Default,key,message,≤ 200k"
+    costs = (
+        "usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,cost_type,"
+        "inference_geo,speed,api_key_id,api_key_status\n"
+        f"{of_haiku},input_no_cache,0.4,0.4,token,not_available,,apikey_1,active\n"
+        f"{of_haiku},output,0.6,0.6,token,not_available,,apikey_1,active\n"
+        f"{day},Claude 3.5 Sonnet 2024-10-22,,key,message,≤ 200k,output,1,1,token,not_available,,apikey_1,active\n"
+    )
+    usage = (
+        "usage_date_utc,model_version,api_key,workspace,usage_type,context_window,usage_input_tokens_no_cache,"
+        "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,usage_input_tokens_cache_read,"
+        "usage_output_tokens,web_search_count,inference_geo,speed\n"
+        f"{day},claude-haiku-4-5-20251001,key,Default,standard,≤ 200k,4,1,2,3,5,0,not_available,\n"
+        f"{day},claude-3-5-sonnet-20241022,key,Default,standard,≤ 200k,10,0,0,0,5,0,not_available,\n"
+    )
+    for text, unit, theirs in ((costs, "USD", "1"), (usage, "tokens", "15")):
+        (tmp_path / "anthropic.csv").write_text(text, encoding="utf-8")
+        agreed = flowledger("cost", "reconcile", "--invoice", "anthropic.csv", "--json")
+        found = json.loads(agreed.out)
+        assert (agreed.code, found["unit"]) == (0, unit), "the imported call is not ours to pay for"
+        rows = {row["model"]: (row["theirs"].removesuffix(".0"), row["within"]) for row in found["rows"]}
+        assert rows == {"claude-haiku-4-5": (theirs, True), "claude-sonnet-3-5": (theirs, True)}
+
+
 def test_an_export_by_day_alone_is_put_beside_all_models(paid):
     assert paid(f"date,model,cost\n{TODAY},,0.000015\n").code == 0
     assert paid(f"date,model,cost\n{TODAY},,0.00002\n", "--tolerance", "0.5").code == 0
@@ -99,7 +141,8 @@ def test_a_wrong_file_or_option_gets_one_sentence(paid, text, options, sentence)
 
 
 def test_a_file_that_is_not_there_is_said(flowledger):
-    assert "the invoice nowhere.csv cannot be read" in flowledger("cost", "reconcile", "--invoice", "nowhere.csv").err
+    said = flowledger("cost", "reconcile", "--invoice", "nowhere.csv").err
+    assert "the invoice nowhere.csv cannot be read: No such file or directory\n" in said
 
 
 @given(st.sampled_from(["gpt-4o", "claude-sonnet-4-5"]), st.sampled_from(["", "-2026-01-31", "-20260131", "@20260131"]))

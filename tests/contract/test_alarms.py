@@ -75,6 +75,13 @@ def test_an_alarm_that_cannot_be_is_refused_in_a_sentence(options, said):
         Alarm(**{"name": "a", "metric": "tool_failure_rate", "above": 0.5} | options)
 
 
+def test_alarms_that_are_no_list_are_refused_in_a_sentence():
+    one = Alarm(name="a", metric="tool_failure_rate", above=0.5)
+    for alarms in (one, {"a": one}, "a"):
+        with pytest.raises(ConfigurationError, match=r"is no list of alarms: write alarms=\[Alarm\(...\)\]"):
+            App(workflows=[], alarms=alarms)
+
+
 async def test_every_metric_can_be_measured_with_runs_that_show_it(ledger):
     for n in range(1, 31):
         bad = n % 3 == 0

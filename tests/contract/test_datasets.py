@@ -76,7 +76,7 @@ async def test_guardrails_of_the_app_see_cases_before_they_are_kept():
         result = await app.run("line", {"question": "my word is hunter2"})
         made = await app.cases_from_runs([result.run_id], expect=["question"])
         added = await app.add_cases("kept", [*made, *cases("this is forbidden")])
-        assert added.refused == ["secrets leaves a case out: it is forbidden"]
+        assert added.refused == ["secrets refuses it: it is forbidden"]
         _, (case,) = await app.dataset("kept")
         assert (case.input, case.expect) == ({"question": "my word is [SECRET]"},) * 1 + (
             {"question": "my word is [SECRET]"},

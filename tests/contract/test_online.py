@@ -172,6 +172,12 @@ async def test_an_evaluator_that_raises_is_written_down_and_the_others_go_on():
         ({"rates": {"status": 1}}, "is none: write status=failed"),
         ({"usd_per_day": "much"}, "may cost 'much'"),
         ({"concurrency": 0}, "at least 1"),
+        ({"concurrency": "2"}, "scores '2' at once: a number"),
+        ({"rate": "x"}, "has the rate 'x' for rest: a share"),
+        ({"rate": None}, "has the rate None for rest: a share"),
+        ({"rates": 1}, "has the rates 1: write"),
+        ({"rates": {"status=failed": "all"}}, "has the rate 'all' for status=failed"),
+        ({"evaluators": is_short}, "write a list of them"),
     ],
 )
 def test_a_sampling_that_cannot_be_is_refused_in_a_sentence(options, said):
