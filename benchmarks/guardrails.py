@@ -19,8 +19,9 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.guard_linear import growth
 from benchmarks.guard_policies import TALKS, given_away, said_by_assistants
-from benchmarks.guard_speed import growth, speeds
+from benchmarks.guard_speed import speeds
 from engine import Action, GuardItem, Guardrail, Stage
 from engine.cli.guard import shown
 from engine.reports.detection import Detection, Row, detection_of
@@ -121,9 +122,12 @@ class Measured:
 
 def main() -> None:
     args = _arguments()
-    if not (args.data / "pii.jsonl.gz").is_file():
+    if not args.linear and not (args.data / "pii.jsonl.gz").is_file():
         print(f"There is no guardrail data in {args.data}: name its folder with --data.", file=sys.stderr)
         raise SystemExit(2)
+    if args.linear:
+        _print_growth(args.characters)
+        return
     if args.speed:
         _print_speed(args.data)
         return
@@ -154,17 +158,25 @@ def _print_speed(data: Path) -> None:
     rows = rows_of(data / "injection_indirect.jsonl.gz")
     texts = [row["text"] for row in rows if row["label"] == "benign" and row["category"] != QUOTES_ATTACKS]
     for row in speeds(texts):
-        print(f"{row['characters']:>8,} characters: p50 {row['p50_ms_per_kb']:.3f} ms/KB, worst {row['worst']:.3f}")
-    for row in growth(texts):
-        per_mb, ratio = row["seconds_per_mb"], row["ratio"]
-        print(f"{row['guard']:<14}{per_mb:.3f} s/MB, ten times the text: {ratio:.1f}, memory +{row['grew_mb']:.0f} MB")
+        parts = ", ".join(f"{name} {took:.3f}" for name, took in row["by_guard"].items())
+        both = f"p50 {row['p50_ms_per_kb']:.3f}, p99 {row['p99_ms_per_kb']:.3f} ms/KB"
+        print(f"{row['characters']:>7,} characters: {both} ({parts})")
+
+
+def _print_growth(characters: int) -> None:
+    print(f"{characters:,} characters\n{'guard':<14}{'text':<18}{'s':>8}{'of a quarter':>14}{'MB':>8}")
+    for row in growth(characters):
+        figures = f"{row['seconds']:>8.3f}{row['ratio']:>14.1f}{row['mb']:>8.0f}"
+        print(f"{row['guard']:<14}{row['kind']:<18}{figures}", flush=True)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the *.jsonl.gz sets")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--speed", action="store_true", help="measure CPU time and memory instead")
+    parser.add_argument("--speed", action="store_true", help="measure CPU time instead")
+    parser.add_argument("--linear", action="store_true", help="measure how time and memory grow with hostile texts")
+    parser.add_argument("--characters", type=int, default=1_000_000, help="of a hostile text (1,000,000)")
     parser.add_argument("--brief", action="store_true", help="print no single sources")
     return parser.parse_args()
 

@@ -4,7 +4,7 @@ import base64
 import codecs
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class Canary(Guardrail):
     real assistant is taken for one. It does not find a prompt that is told in other words, translated, or given away a
     few words at a time.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ("CANARY", "PROMPT")
 
     tokens: Many[str] = ()
     """Further texts that must not come out, of at least eight letters and digits."""
@@ -71,7 +73,7 @@ class Canary(Guardrail):
         spans = [span for token in tokens for span in _spans_of(token, folded)]
         if spans:
             return self._verdict("the text holds the canary token of a prompt", spans)
-        seen = [("", folded.text), *((how, fold(view).text) for how, view in undisguised(text, folded.text))]
+        seen = [("", folded.text), *undisguised(text, folded.text)]
         for token in tokens:
             if (how := _disguise_of(token, text, seen)) is not None:
                 return self._verdict(f"the text holds the canary token of a prompt, {how}", None)

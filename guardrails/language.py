@@ -1,7 +1,9 @@
 """Language: texts are in a language that the application speaks."""
 
 import importlib
-from typing import Any, Literal
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +21,8 @@ class Language(Guardrail):
     other, as Malay and Indonesian are; allow both.
     """
 
+    labels: ClassVar[Sequence[str] | None] = ()
+
     allow: Many[str] = Field(min_length=1)
     """The languages, as in ["en", "de"]."""
     action: Literal["block", "reask", "flag"] = "block"
@@ -26,7 +30,7 @@ class Language(Guardrail):
 
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Tell the language of one text."""
-        if sum(map(str.isalpha, text)) < _FEWEST_LETTERS:
+        if len(list(islice(filter(str.isalpha, text), _FEWEST_LETTERS))) < _FEWEST_LETTERS:
             return Verdict(action=Action.ALLOW)
         language, share = language_of(text)
         if language is None or share < _SURE or language in self.allow:
