@@ -103,11 +103,14 @@ def roots(
         gone: ids of the runs whose rows do not count.
     """
     for table in tables.metadata.sorted_tables:
-        for column in (column for column in table.c if column.name.endswith("_payload")):
-            query = select(column).where(_may_refer(column))
-            if gone is not None and "run_id" in table.c:
-                query = query.where(table.c.run_id.not_in(gone))
-            for (name,) in _stream(connection, query):
+        columns = [column for column in table.c if column.name.endswith("_payload")]
+        if not columns:
+            continue
+        query = select(*columns).where(or_(*map(_may_refer, columns)))
+        if gone is not None and "run_id" in table.c:
+            query = query.where(table.c.run_id.not_in(gone))
+        for row in _stream(connection, query):
+            for name in row:
                 yield from addresses_in(name)
     table = tables.checkpoints
     for row in _stream(
