@@ -5,6 +5,7 @@ the moment when the last end is in the database. Latency: two idle workers, runs
 queues one to its first statement. Recovery: of two workers with runs of two seconds one gets SIGKILL; measured until
 the last run that it had starts again, or "never" after --patience seconds. Peers are measured where they are installed:
 
+    uv run --with dbos --with procrastinate --with pgqueuer python benchmarks/queues.py --runs 300 --patience 15
     uv run --with dbos --with procrastinate --with pgqueuer python benchmarks/queues.py --runs 3000 --rounds 3
     uv run python benchmarks/queues.py --claims 300 --rows 1000000
     uv run python benchmarks/queues.py --fairness
@@ -17,6 +18,7 @@ import multiprocessing
 import os
 import signal
 import statistics
+import sys
 import tempfile
 import time
 import uuid
@@ -39,6 +41,7 @@ Figures = dict[str, float | None]
 STDERR = Console(stderr=True)
 START_PATIENCE = 60  # seconds
 FORKING = multiprocessing.get_context("forkserver")
+WIDE = 200  # columns of a table that goes to a file
 KILLED = 80  # runs of two seconds each when one of two workers is killed
 
 
@@ -335,12 +338,18 @@ async def time_claims(urls: dict[str, str], claims: int) -> dict[str, Figures]:
 def compare_claims(options: argparse.Namespace) -> dict[str, Figures]:
     """Claim from a small ledger and from crowded ones."""
     rows = options.rows
-    kinds = {"20 tenants": (20, 0), "1,000 tenants": (1000, 0), f"1,000 tenants, {rows:,} finished": (1000, rows)}
+    kinds = {
+        "20 tenants": (20, 0, 20_000),
+        "1,000 tenants": (1000, 0, 20_000),
+        f"1,000 tenants, {rows:,} finished": (1000, rows, 20_000),
+        f"1,000 tenants, {rows:,} queued": (1000, 0, rows),
+    }
     with ExitStack() as stack:
         urls: dict[str, str] = {}
-        for name, (tenants, finished) in kinds.items():
+        for name, (tenants, finished, queued) in kinds.items():
+            STDERR.print(f"[dim]filling a ledger: {name}[/dim]")
             url = stack.enter_context(fresh(Flowledger("PostgreSQL"), options.postgres))
-            crowd(url, tenants, finished, queued=20_000)
+            crowd(url, tenants, finished, queued)
             urls[name] = url
         return asyncio.run(time_claims(urls, claims=options.claims))
 
@@ -348,11 +357,11 @@ def compare_claims(options: argparse.Namespace) -> dict[str, Figures]:
 def show(title: str, rows: dict[str, Figures]) -> None:
     """Print figures as a table."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    table = Table("", *columns, title=title)
+    table = Table("", *columns, title=title, box=None)
     for name, row in rows.items():
         cells = ("" if head not in row else "never" if row[head] is None else f"{row[head]:,.2f}" for head in columns)
         table.add_row(name, *cells)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
 
 
 def main() -> None:

@@ -76,18 +76,16 @@ def not_paused(queue: ColumnElement[str]) -> ColumnElement[bool]:
     return queue.not_in(select(_queues.c.queue).where(_queues.c.paused_at.is_not(None)))
 
 
-def has_several_lanes(connection: Connection, wanted: Wanted) -> bool:
-    """Say whether there are lanes that places can be kept for, by a worker that keeps any."""
-    two = select(_lanes.c.lane).where(_lanes.c.queue.in_(list(wanted.queues))).limit(2)
-    return wanted.spare > 0 and len(connection.execute(two).all()) > 1
+def open_lanes(connection: Connection, wanted: Wanted, most: int) -> Sequence[Any]:
+    """Lock lanes that have something to give, those first whose turn is longest ago, past what others have locked.
 
-
-def open_lanes(connection: Connection, wanted: Wanted, most: int, *, but: Collection[Lane] = ()) -> Sequence[Any]:
-    """Lock lanes that have something to give, those first whose turn is longest ago, past what others have locked."""
+    A worker with no places but spare ones passes over lanes that are busy, unless there are no others.
+    """
     query, found = _lanes_in_turn(connection.dialect.name), list[Any]()
+    given = {"versions": list(wanted.versions), "queues": list(wanted.queues), "most": most}
     for queue in wanted.queues:
-        others = [lane for its, lane in but if its == queue]
-        given = {"of_queue": queue, "versions": list(wanted.versions), "most": most, "but": others}
+        busy = [lane for its, lane in wanted.busy if its == queue and most <= wanted.spare]
+        given |= {"of_queue": queue, "busy": busy}
         found += connection.execute(query, given).all()
     return sorted(found, key=lambda lane: lane.last_claim_at)[:most]
 
@@ -103,10 +101,13 @@ def _lanes_in_turn(dialect: str) -> Select[Any]:
     is_in_time = _lanes.c.next_start_at.is_(None) | (_lanes.c.next_start_at <= clock_of(dialect))
     bounded = select(_limits.c.name).where(_limits.c.queue == _lanes.c.queue).exists()
     of_queue = _lanes.c.queue == bindparam("of_queue")
-    is_other = _lanes.c.lane.not_in(bindparam("but", expanding=True))
+    other = _lanes.alias()
+    is_another = or_(other.c.queue != _lanes.c.queue, other.c.lane != _lanes.c.lane)
+    has_others = select(other.c.lane).where(other.c.queue.in_(bindparam("queues", expanding=True)), is_another).exists()
+    may_give = or_(_lanes.c.lane.not_in(bindparam("busy", expanding=True)), ~has_others)
     return (
-        select(_lanes, bounded.label("has_limits"))
-        .where(of_queue, is_other, not_paused(_lanes.c.queue), has_room, is_in_time, has_some)
+        select(_lanes, bounded.label("has_limits"), has_others.label("has_others"))
+        .where(of_queue, may_give, not_paused(_lanes.c.queue), has_room, is_in_time, has_some)
         .order_by(_lanes.c.last_claim_at, _lanes.c.lane)
         .limit(bindparam("most", type_=Integer()))
         .with_for_update(skip_locked=True, key_share=True)

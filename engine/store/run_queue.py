@@ -19,7 +19,6 @@ from engine.store.lanes import (
     Wanted,
     count_starts,
     due,
-    has_several_lanes,
     not_paused,
     open_lanes,
     room_of,
@@ -37,11 +36,8 @@ _entries, _lanes, _runs, _workers = tables.queue_entries, tables.lanes, tables.r
 
 def claim(connection: Connection, lease: Lease, wanted: Wanted, capacity: int, now: datetime) -> list[Taken]:
     """Take up to so many runs that are due, lane after lane; each has a new fence."""
-    has_others = wanted.spare >= capacity and has_several_lanes(connection, wanted)
-    lanes = open_lanes(connection, wanted, capacity, but=wanted.busy if has_others else ())
-    if not lanes:
-        return []
-    spare = min(wanted.spare, capacity) if has_others or has_several_lanes(connection, wanted) else 0
+    lanes = open_lanes(connection, wanted, capacity)
+    spare = min(wanted.spare, capacity) if any(lane.has_others for lane in lanes) else 0
     allowed = shares(connection, lanes, capacity, spare=spare, busy=wanted.busy)
     if not allowed:
         return []
