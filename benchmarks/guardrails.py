@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.guard_policies import TALKS, given_away, said_by_assistants
-from benchmarks.guard_speed import growth, speeds
+from benchmarks.guard_speed import speeds
 from engine import Action, GuardItem, Guardrail, Stage
 from engine.cli.guard import shown
 from engine.reports.detection import Detection, Row, detection_of
@@ -154,10 +154,9 @@ def _print_speed(data: Path) -> None:
     rows = rows_of(data / "injection_indirect.jsonl.gz")
     texts = [row["text"] for row in rows if row["label"] == "benign" and row["category"] != QUOTES_ATTACKS]
     for row in speeds(texts):
-        print(f"{row['characters']:>8,} characters: p50 {row['p50_ms_per_kb']:.3f} ms/KB, worst {row['worst']:.3f}")
-    for row in growth(texts):
-        per_mb, ratio = row["seconds_per_mb"], row["ratio"]
-        print(f"{row['guard']:<14}{per_mb:.3f} s/MB, ten times the text: {ratio:.1f}, memory +{row['grew_mb']:.0f} MB")
+        parts = ", ".join(f"{name} {took:.3f}" for name, took in row["by_guard"].items())
+        both = f"p50 {row['p50_ms_per_kb']:.3f}, p99 {row['p99_ms_per_kb']:.3f} ms/KB"
+        print(f"{row['characters']:>7,} characters: {both} ({parts})")
 
 
 def _arguments() -> argparse.Namespace:

@@ -71,7 +71,7 @@ class Canary(Guardrail):
         spans = [span for token in tokens for span in _spans_of(token, folded)]
         if spans:
             return self._verdict("the text holds the canary token of a prompt", spans)
-        seen = [("", folded.text), *((how, fold(view).text) for how, view in undisguised(text, folded.text))]
+        seen = [("", folded.text), *undisguised(text, folded.text)]
         for token in tokens:
             if (how := _disguise_of(token, text, seen)) is not None:
                 return self._verdict(f"the text holds the canary token of a prompt, {how}", None)

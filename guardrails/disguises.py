@@ -8,12 +8,17 @@ import re
 import unicodedata
 import urllib.parse
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import cast
 
 import re2
 
+from guardrails.normalise import fold
+from guardrails.patterns import Pattern, encodable
+from guardrails.windows import windows
+
 _MOST_DECODED = 64 * 1024  # characters that are decoded at most, of one text and in one code
 _MOST_STRETCHES = 200
+_WINDOW, _OVERLAP = 4_096, 1_024  # characters that are rewritten at once
 _READABLE = 0.55  # the least share of letters; of bytes at random a third are
 
 _COMMON = (
@@ -24,59 +29,60 @@ _COMMON = (
 """Words of which one stands in almost every sentence of English that says what to do."""
 
 
-_BASE64 = re2.compile(r"[A-Za-z0-9+/_\-]{16,}={0,2}")
-_HEX = re2.compile(r"(?:[0-9A-Fa-f]{2}[ :]?){12,}")
-_PERCENT = re2.compile(r"(?:[\w.~+\-]*%[0-9A-Fa-f]{2}){3,}[\w.~+\-]*")
-_ENTITY = re2.compile(r"(?:&#x?[0-9A-Fa-f]{2,6};[\w ]?){6,}")
-_SPACED = re2.compile(r"(?:[^\s] {1,4}){8,}[^\s]")
-_ROTATED = re2.compile(rf"\b(?:{codecs.encode(_COMMON, 'rot13')})\b")
-_REVERSED = re2.compile(rf"\b(?:{_COMMON[::-1]})\b")
-_LEET = re2.compile(
+_BASE64 = Pattern(r"[A-Za-z0-9+/_\-]{20,}={0,2}")
+_HEX = Pattern(r"(?:[0-9A-Fa-f]{2}[ :]?){12,}")
+_PERCENT = Pattern(r"(?:[\w.~+\-]*%[0-9A-Fa-f]{2}){3,}[\w.~+\-]*")
+_ENTITY = Pattern(r"(?:&#x?[0-9A-Fa-f]{2,6};[\w ]?){6,}")
+_SPACED = Pattern(r"(?:[^\s] {1,4}){8,}[^\s]")
+_ROTATED = Pattern(rf"\b(?:{codecs.encode(_COMMON, 'rot13')})\b")
+_REVERSED = Pattern(rf"\b(?:{_COMMON[::-1]})\b")
+_LEET = Pattern(
     r"(?:\b(?:[a-z]+[013457$]+[a-z]|[013457$]+[a-z]+[013457$])[a-z013457@$]*\b[^a-z]*(?:[a-z]+[^a-z]+){0,3}){2}"
 )
-_DOTTED = re2.compile(r"(?: [.*_~\-]\pL+){4,}")
-_BACKSLASH = re2.compile(r"\\")
-_ESCAPE = re2.compile(r"(?:\\+[nrt\"'/]?\s*)+")
+_DOTTED = Pattern(r"(?: [.*_~\-]\pL+){4,}")
+_BACKSLASH = Pattern(r"\\")
+_ESCAPE = re.compile(r"\\+[nrt\"'/]?")
 _DOT = re2.compile(r" [.*_~\-]+")
 _GAP = re2.compile(r" {2,}")
 _RIGHT_TO_LEFT = {"\u202e", "\u2067"}
 _TAGGED = re.compile("[\U000e0020-\U000e007e]+")
+_TAG = "\U000e0020".encode()[:2]  # how each of them begins
 _TAGS = {code: code - 0xE0000 for code in range(0xE0020, 0xE007F)}
 _FROM_LEET = str.maketrans("013457$", "oieasts")
 _FROM_LEET_WITH_AT = str.maketrans("013457@$", "oieastas")
 
 
 def undisguised(text: str, folded: str) -> Iterator[tuple[str, str]]:
-    """Give how a text may be disguised and what it says then, each kind up to a bound.
+    """Give how a text may be disguised and what it says then, folded; what is encoded up to a bound.
 
     Args:
         text: as it is written.
         folded: the same, folded to one line.
     """
-    plain = text.encode("utf-8", "replace").decode()
+    plain = encodable(text)
     if not text.isascii():
-        if tags := "".join(_TAGGED.findall(text))[:_MOST_DECODED]:
-            yield "in tag characters", tags.translate(_TAGS)
+        if _TAG in plain.encode() and (tags := "".join(_TAGGED.findall(text))[:_MOST_DECODED]):
+            yield "in tag characters", fold(tags.translate(_TAGS)).text
         if any(mark in text for mark in _RIGHT_TO_LEFT):
             yield "from right to left", folded[:_MOST_DECODED][::-1]
     for how, mark, pattern, decode in _CODES:
         if mark in plain and (decoded := _decoded(pattern, plain, decode)):
-            yield how, decoded
-    head = folded[:_MOST_DECODED]
-    for how, gate, rewrite in _REWRITTEN:
-        if gate.search(head):
-            yield how, rewrite(head)
+            yield how, fold(decoded).text
+    for _, part in windows(folded, _WINDOW, _OVERLAP):
+        for how, gate, rewrite in _REWRITTEN:
+            if gate.found_in(part):
+                yield how, " ".join(rewrite(part).split())
 
 
-def _decoded(pattern: Any, text: str, decode: Any) -> str:
+def _decoded(pattern: Pattern, text: str, decode: Callable[[str], str]) -> str:
     """Decode what matches a pattern, up to a bound; what is not readable text is left out."""
     parts: list[str] = []
     left = _MOST_DECODED
-    for match in pattern.finditer(text):
-        part = decode(match.group()[:left])
+    for start, end in pattern.spans(text):
+        part = decode(text[start : min(end, start + left)])
         if part and _is_readable(part):
             parts.append(part)
-        left -= match.end() - match.start()
+        left -= end - start
         if left <= 0 or len(parts) >= _MOST_STRETCHES:
             break
     return " ".join(parts)
@@ -114,7 +120,7 @@ def _from_leet(text: str) -> str:
     return f"{plain} {text.translate(_FROM_LEET_WITH_AT)}" if "@" in text else plain
 
 
-_CODES: tuple[tuple[str, str, Any, Callable[[str], str]], ...] = (
+_CODES: tuple[tuple[str, str, Pattern, Callable[[str], str]], ...] = (
     ("in base64", "", _BASE64, _from_base64),
     ("in hex", "", _HEX, _from_hex),
     ("percent-encoded", "%", _PERCENT, urllib.parse.unquote_plus),
@@ -123,7 +129,7 @@ _CODES: tuple[tuple[str, str, Any, Callable[[str], str]], ...] = (
 )
 """How a stretch of text may be encoded: what to call it, what it cannot do without, how to find and decode it."""
 
-_REWRITTEN: tuple[tuple[str, Any, Callable[[str], str]], ...] = (
+_REWRITTEN: tuple[tuple[str, Pattern, Callable[[str], str]], ...] = (
     ("in ROT13", _ROTATED, lambda text: codecs.encode(text, "rot13")),
     ("backwards", _REVERSED, lambda text: text[::-1]),
     ("in leet", _LEET, _from_leet),

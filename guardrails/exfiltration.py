@@ -3,8 +3,11 @@
 import base64
 import binascii
 import math
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any, Literal, cast
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
@@ -17,13 +20,14 @@ from guardrails.patterns import encodable
 from guardrails.taking_out import to_the_end
 
 _HARMLESS = frozenset({"", "http", "https", "mailto", "tel", "ftp"})
-_VALUES = re2.compile(r"[^/&=?;,#]+")
+_JOINT = re.compile(r"[/&=?;,#]")
 _WORD = re2.compile(r"[\pL\pN@.:'_-]+")
 _BASE64 = re2.compile(r"[A-Za-z0-9+/_-]{20,}={0,2}")
 _BASE32 = re2.compile(r"[A-Z2-7]{24,}={0,6}")
 _HEX = re2.compile(r"(?:[0-9a-fA-F]{2}){16,}")
 _LONGEST_LABEL, _LONG_LABEL = 40, 24
 _LONG_VALUE = 32
+_SHORTEST_CODE, _SHORTEST_SENTENCE = 20, 16  # characters
 _MIXED = 4.3  # bits a character: what keys and ciphers reach and words do not
 
 
@@ -54,16 +58,19 @@ class Exfiltration(Guardrail):
             return Verdict(action=Action.ALLOW)
         return Verdict(
             action=Action(self.action),
-            reason=f"the text holds {'; '.join(dict.fromkeys(why for _, why in found))}",
+            reason=f"the text holds {'; '.join(dict.fromkeys(found.values()))}",
             score=1.0,
             spans=tuple(to_the_end(text, self._find, self.action)),
         )
 
-    def _bad_links(self, text: str) -> list[tuple[Link, str]]:
-        return [(link, why) for link in links_in(encodable(text)) if (why := self._against(link))]
+    def _bad_links(self, text: str) -> Mapping[Link, str]:
+        against = cache(self._against)
+        links = links_in(encodable(text), lambda address: any(against(Link(address, loads)) for loads in (True, False)))
+        return {link: why for link in links if (why := against(replace(link, lines=None)))}
 
     def _find(self, text: str) -> Sequence[Span]:
-        return _merged((link.start, link.end) for link, _ in self._bad_links(text))
+        readable = encodable(text)
+        return _merged(place for link in self._bad_links(text) for place in link.places_in(readable))
 
     def _against(self, link: Link) -> str | None:
         """Say what is wrong with a link."""
@@ -110,9 +117,9 @@ def _spells_data(label: str) -> bool:
 
 def _carries(address: SplitResult, *, is_loaded: bool) -> bool:
     for part, is_path in ((address.path, True), (address.query, False), (address.fragment, True)):
-        for value in cast("list[str]", _VALUES.findall(part)):
+        for value in _JOINT.split(part):
             text = unquote_plus(value)
-            if _says(text, is_path=is_path) or _decodes(text):
+            if _says(text, is_path=is_path) or (len(text) >= _SHORTEST_CODE and _decodes(text)):
                 return True
             if is_loaded and not is_path and len(text) >= _LONG_VALUE and _entropy(text) >= _MIXED:
                 return True
@@ -121,9 +128,11 @@ def _carries(address: SplitResult, *, is_loaded: bool) -> bool:
 
 def _says(text: str, *, is_path: bool) -> bool:
     """Say whether words stand in an address: three or more, which a title in a path may be, and a number or address."""
+    if len(text) < _SHORTEST_SENTENCE or " " not in text.strip():
+        return False
     words = [word for word in cast("list[str]", _WORD.findall(text)) if word.strip("-_.:")]
     tells = any(any(map(str.isdigit, word)) or "@" in word for word in words)
-    return " " in text.strip() and len(words) >= 3 and len(text) >= 16 and (tells or not is_path)
+    return len(words) >= 3 and (tells or not is_path)
 
 
 def _decodes(text: str) -> bool:

@@ -1,18 +1,21 @@
 """Find marked prompt injections: texts that try to talk to the model over the head of the application."""
 
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, Literal
-
-import re2
+from typing import Literal
 
 from engine import Action, GuardItem, Guardrail, Span, Stage, Verdict
 from engine.definition.by_path import Many
 from engine.definition.text_origin import TRUSTED
 from guardrails.disguises import undisguised
 from guardrails.injection_rules import RULES
-from guardrails.normalise import Folded, fold
+from guardrails.normalise import fold
 from guardrails.patterns import PatternSet
+from guardrails.windows import windows
 
+_STRETCH, _OVERLAP_OF_STRETCHES = 65_536, 4_096  # characters that are folded and decoded at once
+_WINDOW, _OVERLAP = 4_096, 1_024  # in which signs are looked for; none is longer than the overlap
+_Where = Literal["asked", "read"]
 _BLOCKING_STAGES = {Stage.RUN_INPUT, Stage.NODE_INPUT, Stage.TOOL_ARGUMENTS}
 
 
@@ -38,8 +41,7 @@ class Injection(Guardrail):
     def check_text(self, text: str, item: GuardItem) -> Verdict:
         """Weigh the signs of an injection in one text."""
         where = "asked" if item.origins <= TRUSTED else "read"
-        folded, signs = _signs(text, where)
-        signs = {sign: how for sign, how in signs.items() if RULES[sign].name not in self.without}
+        signs = self._signs(text, where)
         score = sum(RULES[sign].weight for sign in signs)
         if score < self.threshold or not signs:
             return Verdict(action=Action.ALLOW, score=min(1.0, score / 2))
@@ -51,38 +53,38 @@ class Injection(Guardrail):
             action=Action(self.action) if self.action else default,
             reason=f"the text looks like a prompt injection: {', '.join(names)}",
             score=min(1.0, score / 2),
-            spans=_spans(folded, [sign for sign in signs if not signs[sign]]),
+            spans=tuple(self._spans(text, where)),
         )
 
+    def _signs(self, text: str, where: _Where) -> Mapping[int, str]:
+        """Give the signs in a text, each with the disguise that it stands in, if any."""
+        signs: dict[int, str] = {}
+        for _, stretch in windows(text, _STRETCH, _OVERLAP_OF_STRETCHES):
+            folded = fold(stretch).text
+            signs |= dict.fromkeys(_signs_in(folded), "")
+            for how, view in undisguised(stretch, folded):
+                for sign in _signs_in(view):
+                    signs.setdefault(sign, how)
+        return {sign: how for sign, how in signs.items() if self._counts(sign, where)}
 
-def _signs(text: str, where: Literal["asked", "read"]) -> tuple[Folded, dict[int, str]]:
-    """Give the folded text and its signs, each with the disguise that it stands in, if any."""
-    folded = fold(text)
-    signs = dict.fromkeys(_signs_in(folded.text), "")
-    for how, view in undisguised(text, folded.text):
-        for sign in _signs_in(fold(view).text):
-            signs.setdefault(sign, how)
-    return folded, {sign: how for sign, how in signs.items() if RULES[sign].where in {"anywhere", where}}
+    def _spans(self, text: str, where: _Where) -> list[Span]:
+        """Give where each sign without a disguise first stands, without overlaps."""
+        spans: list[Span] = []
+        for start, stretch in windows(text, _STRETCH, _OVERLAP_OF_STRETCHES):
+            folded = fold(stretch)
+            signs = [sign for sign in _signs_in(folded.text) if self._counts(sign, where)]
+            places = filter(None, (_rule_set().first(sign, folded.text) for sign in signs))
+            for first, last in sorted(folded.span(*place) for place in places):
+                if last > first and (not spans or start + first >= spans[-1].end):
+                    spans.append(Span(start=start + first, end=start + last, label="INJECTION"))
+        return spans
+
+    def _counts(self, sign: int, where: _Where) -> bool:
+        return RULES[sign].where in {"anywhere", where} and RULES[sign].name not in self.without
 
 
-def _spans(folded: Folded, signs: list[int]) -> tuple[Span, ...]:
-    """Give where each sign stands first, without overlaps."""
-    spans: list[Span] = []
-    for start, end in sorted(_patterns()[sign].search(folded.text).span() for sign in signs):
-        first, last = folded.span(start, end)
-        if last > first and (not spans or first >= spans[-1].end):
-            spans.append(Span(start=first, end=last, label="INJECTION"))
-    return tuple(spans)
-
-
-@cache
-def _patterns() -> list[Any]:
-    return [re2.compile(_as_folded(rule.pattern)) for rule in RULES]
-
-
-def _as_folded(pattern: str) -> str:
-    """Give a pattern in the form of folded texts: letters of other scripts become what they look like."""
-    return "".join(one if one.isascii() else fold(one, one_line=False).text for one in pattern)
+def _signs_in(folded: str) -> set[int]:
+    return {sign for _, part in windows(folded, _WINDOW, _OVERLAP) for sign in _rule_set().found_in(part)}
 
 
 @cache
@@ -90,5 +92,6 @@ def _rule_set() -> PatternSet:
     return PatternSet([_as_folded(rule.pattern) for rule in RULES])
 
 
-def _signs_in(text: str) -> list[int]:
-    return _rule_set().found_in(text)
+def _as_folded(pattern: str) -> str:
+    """Give a pattern in the form of folded texts: letters of other scripts become what they look like."""
+    return "".join(one if one.isascii() else fold(one, one_line=False).text for one in pattern)

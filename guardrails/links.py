@@ -1,6 +1,7 @@
 """Read every link of a text as whoever shows it would: markdown, HTML, styles and bare addresses."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
@@ -13,7 +14,13 @@ LONGEST = 100_000
 """Characters of a text that is read at all; a longer one is no answer for a person."""
 
 _BARE = re2.compile(r"(?i)(?:https?|ftp)://[^\s<>\"'`\])}]+")
-_IN_MARKDOWN = re2.compile(r"\]\(|\]:|<[A-Za-z][A-Za-z0-9+.-]*:")  # what every link of markdown has one of
+_IN_MARKDOWN = re.compile(  # what every link of markdown has one of, with its address unless that is escaped
+    r"\]\(\s*(?P<inline>[^\s()<\\>][^\s()<\\]*|)"
+    r"|\]:\s*(?P<reference>[^\s<\\>][^\s<\\]*|)"
+    r"|<(?P<bare>[A-Za-z][A-Za-z0-9+.-]{1,31}:[^<>\x00-\x20]*)>"
+)
+_NOT_PLAIN = frozenset("(<\\")
+_ENTITY = re.compile(r"&#?\w+;")
 _IN_STYLE = re2.compile(r"(?i)(?:url\(|@import)\s*[\"']?((?:[a-z][a-z0-9+.-]*:)?//[^\s\"')]+)")
 _LEADS = {
     "a": {"href", "ping"},
@@ -45,25 +52,39 @@ _SCHEMES = {"http", "https", "ftp", "mailto", "tel", "javascript", "data", "vbsc
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An address in a text, and whether it is fetched without anybody's doing."""
+    """An address in a text, whether it is fetched without anybody's doing, and the lines of its block if known."""
 
     address: str
     is_loaded: bool
-    start: int
-    end: int
+    lines: tuple[int, int] | None = None
+
+    def places_in(self, text: str) -> list[tuple[int, int]]:
+        """Give every place where the address stands, whatever it is there; its lines where it stands escaped."""
+        places: list[tuple[int, int]] = []
+        at = text.find(self.address)
+        while at >= 0:
+            places.append((at, at + len(self.address)))
+            at = text.find(self.address, at + len(self.address))
+        if places or self.lines is None:
+            return places or [(0, len(text))]
+        rows = text.splitlines(keepends=True)
+        start = sum(map(len, rows[: self.lines[0]]))
+        return [(start, start + sum(map(len, rows[self.lines[0] : self.lines[1]])))]
 
 
-def links_in(text: str) -> list[Link]:
-    """Give every link; one that stands escaped in the text has the span of the lines that it is on."""
-    found: dict[tuple[str, bool], list[Link]] = {}
-    for address, is_loaded, lines in (*_in_markdown(text), *_in_html(text), *_in_styles(text), *_bare(text)):
-        if (address, is_loaded) not in found and (is_loaded or (address, True) not in found):
-            places = _places(text, address, lines)
-            found[address, is_loaded] = [Link(address, is_loaded, start, end) for start, end in places]
-    return [link for links in found.values() for link in links]
+def links_in(text: str, matters: Callable[[str], bool]) -> list[Link]:
+    """Give every link once.
 
-
-Found = Iterator[tuple[str, bool, tuple[int, int] | None]]
+    Args:
+        text: without lone surrogates.
+        matters: says of an address whether it is worth being told of; where none of markdown is, it is not parsed.
+    """
+    found: dict[tuple[str, bool], Link] = {}
+    markdown = _in_markdown(text) if _may_matter(text, matters) else ()
+    for link in (*markdown, *_in_html(text), *_in_styles(text), *_bare(text)):
+        if link.is_loaded or (link.address, True) not in found:
+            found.setdefault((link.address, link.is_loaded), link)
+    return list(found.values())
 
 
 @cache
@@ -74,18 +95,30 @@ def _markdown() -> MarkdownIt:
     return reader
 
 
-def _in_markdown(text: str) -> Found:
-    if not _IN_MARKDOWN.search(text):
-        return
+def _may_matter(text: str, matters: Callable[[str], bool]) -> bool:
+    """Say whether to parse markdown: a link of it may matter, or its address is not what is written there."""
+    addresses: set[str] = set()
+    for match in _IN_MARKDOWN.finditer(text):
+        address = match[match.lastgroup or 0]
+        after = text[match.end() : match.end() + 1]
+        if match.lastgroup == "inline" and not address and after == ")":
+            continue  # it leads nowhere
+        if not address or after in _NOT_PLAIN or _ENTITY.search(address):
+            return True
+        addresses.add(address)
+    return any(map(matters, addresses))
+
+
+def _in_markdown(text: str) -> Iterator[Link]:
     for block in _markdown().parse(text):
         lines = (block.map[0], block.map[1]) if block.map else None
         for token in block.children or ():
             address = token.attrs.get("src" if token.type == "image" else "href")
             if token.type in {"image", "link_open"} and address:
-                yield str(address), token.type == "image", lines
+                yield Link(str(address), token.type == "image", lines)
 
 
-def _in_html(text: str) -> Found:
+def _in_html(text: str) -> Iterator[Link]:
     if "<" not in text:
         return
     heard: list[tuple[str, str, str]] = []
@@ -108,28 +141,14 @@ def _in_html(text: str) -> Found:
         is_loaded = attribute in _LOADS.get(tag, ()) or attribute == "ping"
         for part in value.split(",") if attribute == "srcset" else [value]:
             if words := part.split():
-                yield (words[0] if attribute == "srcset" else value.strip()), is_loaded, None
+                yield Link(words[0] if attribute == "srcset" else value.strip(), is_loaded)
 
 
-def _in_styles(text: str) -> Found:
+def _in_styles(text: str) -> Iterator[Link]:
     for match in _IN_STYLE.finditer(text):
-        yield cast("Any", match).group(1), True, None
+        yield Link(cast("Any", match).group(1), True)
 
 
-def _bare(text: str) -> Found:
+def _bare(text: str) -> Iterator[Link]:
     for match in _BARE.finditer(text):
-        yield cast("str", match.group()).rstrip(".,;:!?*_"), False, None
-
-
-def _places(text: str, address: str, lines: tuple[int, int] | None) -> list[tuple[int, int]]:
-    """Give every place where an address stands, whatever it is there."""
-    places: list[tuple[int, int]] = []
-    at = text.find(address)
-    while at >= 0:
-        places.append((at, at + len(address)))
-        at = text.find(address, at + len(address))
-    if places or lines is None:
-        return places or [(0, len(text))]
-    rows = text.splitlines(keepends=True)
-    start = sum(map(len, rows[: lines[0]]))
-    return [(start, start + sum(map(len, rows[lines[0] : lines[1]])))]
+        yield Link(cast("str", match.group()).rstrip(".,;:!?*_"), False)

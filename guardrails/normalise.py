@@ -4,6 +4,7 @@
 import re
 import unicodedata
 from array import array
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -47,8 +48,9 @@ class _Folds(dict[int, str]):
 
 _FOLDS = _Folds()
 _BY_ALPHABET = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
-_PARTS = re.compile(r"(?P<plain>[!-~]+)|[^!-~]")
-_LONGEST_KEPT = 16_384  # characters
+_PLAIN_ON_ONE_LINE = re.compile(r"([!-~]+(?: [!-~]+)*)|[^!-~]")  # what becomes as many characters as it is
+_PLAIN = re.compile(r"([\t\n -~]+)|[^\t\n -~]")
+_LONGEST_KEPT = 70_000  # characters
 
 
 @dataclass(frozen=True)
@@ -61,34 +63,44 @@ class Folded:
     """Whether runs of white space, line breaks too, have become one space."""
 
     @cached_property
-    def offsets(self) -> Sequence[int]:
-        """Where each character of the folded text stood in the original."""
-        if len(self.original) == len(self.text) and self.original.isascii():
-            return range(len(self.text))
-        offsets = array("L")
-        in_gap = self.one_line  # white space at the start is left out
-        for part in _PARTS.finditer(self.original):
+    def _shifts(self) -> tuple[Sequence[int], Sequence[int]]:
+        """Where stretches of the folded text begin that go on character by character, and where in the original."""
+        folded, original = array("Q", [0]), array("Q", [0])
+        length, in_gap = 0, self.one_line  # white space at the start is left out
+        for part in (_PLAIN_ON_ONE_LINE if self.one_line else _PLAIN).finditer(self.original):
             at, end = part.span()
-            if part.lastgroup:  # what becomes as many characters as it is
-                offsets.extend(range(at, end))
-                in_gap = False
-                continue
-            folded = _FOLDS[ord(part.group())]
-            is_gap = self.one_line and folded.isspace()
-            if not (is_gap and in_gap):
-                offsets.extend([at] * len(folded))
-            in_gap = is_gap or (in_gap and not folded)
-        return offsets[: len(self.text)]
+            count, is_gap = end - at, False
+            if not part.lastindex:
+                put = _FOLDS[ord(part.group())]
+                is_gap = self.one_line and put.isspace()
+                count = 0 if is_gap and in_gap else len(put)
+            for begin in range(1 if part.lastindex else count):
+                if length + begin - folded[-1] != at - original[-1]:
+                    folded.append(length + begin)
+                    original.append(at)
+            length += count
+            in_gap = is_gap or (in_gap and not count)
+        return folded, original
+
+    def offset(self, at: int) -> int:
+        """Give where a character of the folded text stood in the original; beyond its end, the original's end."""
+        if at >= len(self.text):
+            return len(self.original)
+        if len(self.original) == len(self.text) and self.original.isascii():
+            return at
+        folded, original = self._shifts
+        number = bisect_right(folded, at) - 1
+        return original[number] + at - folded[number]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
         """Give where a stretch of the folded text stands in the original, with the marks that belong to it."""
+        first = self.offset(start)
         if start >= end:
-            at = self.offsets[start] if start < len(self.offsets) else len(self.original)
-            return at, at
-        last = self.offsets[end - 1] + 1
+            return first, first
+        last = self.offset(end - 1) + 1
         while last < len(self.original) and not _FOLDS[ord(self.original[last])]:
             last += 1
-        return self.offsets[start], last
+        return first, last
 
 
 def words_before(text: str, visible: int) -> int:
@@ -119,4 +131,4 @@ def _translated(text: str) -> str:
     return "".join(part.translate(_FOLDS) for part in _BY_ALPHABET.findall(text))  # ASCII goes ten times as fast
 
 
-_kept = lru_cache(maxsize=64)(_translated)  # guardrails of one place look at the same texts, one after the other
+_kept = lru_cache(maxsize=16)(_translated)  # guardrails of one place look at the same texts, one after the other

@@ -83,7 +83,7 @@ def _compiled() -> list[tuple[str, Any]]:
 def _hints() -> PatternSet:
     """Give what to look for first: a rule is only tried where one of its hints stands."""
     hints = ["|".join(map(cast("Any", re2).escape, rule.hints)) for rule in SECRET_RULES]
-    return PatternSet(hints, at_once=len(hints))
+    return PatternSet(hints)
 
 
 def _by_form(text: str) -> Iterator[Span]:

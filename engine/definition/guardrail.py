@@ -118,12 +118,15 @@ class Verdict(BaseModel):
             return _without_paragraphs(text, self.spans)
         if self.action not in ON_SPANS:
             return text
-        for span in sorted(self.spans, key=lambda span: span.start, reverse=True):
+        parts: list[str] = []
+        at = 0
+        for span in sorted(self.spans, key=lambda span: span.start):
             action = span.action or self.action
             if action in ON_SPANS:
                 put = "" if action is Action.REDACT else span.put or f"[{span.label}]"
-                text = text[: span.start] + put + text[span.end :]
-        return text
+                parts += [text[at : span.start], put]
+                at = max(at, span.end)
+        return "".join([*parts, text[at:]])
 
 
 ALLOW = Verdict(action=Action.ALLOW)

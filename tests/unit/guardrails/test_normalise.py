@@ -52,3 +52,16 @@ def test_every_span_lies_in_the_original(text: str, data: st.DataObject) -> None
 def test_ascii_keeps_its_words(text: str) -> None:
     printable = "".join(character for character in text if character.isprintable() or character in " \n\t")
     assert fold(printable).text.split() == printable.lower().split()
+
+
+@given(ANY_TEXT, st.booleans())
+def test_every_character_of_the_folded_text_leads_back_to_the_one_it_came_of(text: str, one_line: bool) -> None:
+    folded = fold(text, one_line=one_line)
+    places = [folded.offset(at) for at in range(len(folded.text))]
+    assert places == sorted(places)
+    for at, place in enumerate(places):
+        assert folded.text[at] in (
+            fold(text[place], one_line=False).text.replace("\n", " ")
+            if one_line
+            else fold(text[place], one_line=False).text
+        )
