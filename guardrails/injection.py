@@ -68,7 +68,7 @@ class Injection(Guardrail):
         return {sign: how for sign, how in signs.items() if self._counts(sign, where)}
 
     def _spans(self, text: str, where: _Where) -> list[Span]:
-        """Give where each sign without a disguise first stands, without overlaps."""
+        """Give where each sign without a disguise first stands in each stretch, without overlaps."""
         spans: list[Span] = []
         for start, stretch in windows(text, _STRETCH, _OVERLAP_OF_STRETCHES):
             folded = fold(stretch)

@@ -2,6 +2,7 @@
 
 from engine.definition.call_bound import CallBound
 from engine.definition.graph import Graph
+from engine.definition.node import Node
 from engine.definition.routes import Choice
 from engine.definition.shape import Shape
 
@@ -30,10 +31,20 @@ def _turns(graph: Graph, name: str, group: set[str]) -> int:
 
 
 def model_calls(workflow: Shape) -> list[CallBound]:
-    """Give the most model calls of each node in one run."""
+    """Give the most model calls of each node in one run, those to judges of its guardrails included."""
     most = visits(workflow)
     return [
-        call.inside(name, most[name] * (1 + node.reasks))
+        call.inside(name, times)
         for name, node in workflow.nodes.items()
-        for call in node.model_calls
+        for calls, times in ((node.model_calls, most[name] * (1 + node.reasks)), (judge_calls(node), most[name]))
+        for call in calls
     ]
+
+
+def judge_calls(node: Node) -> list[CallBound]:
+    """Give the most that one visit of a node asks judges; what it turns down and asks for again is judged in the same.
+
+    Steps inside it have their own.
+    """
+    judges = dict.fromkeys(one.judge for one in node.guardrails if one.judge is not None)
+    return [judge.calls(node.retry.attempts) for judge in judges]

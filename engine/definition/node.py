@@ -1,6 +1,6 @@
 """What every node has, and the one way out of a node to models, tools and retrievers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, Protocol
@@ -12,6 +12,7 @@ from engine.definition.by_path import Component, Many
 from engine.definition.call_bound import CallBound
 from engine.definition.conversation import Turn
 from engine.definition.guardrail import AnyGuardrail, GuardItem, Guardrail, Stage, Verdict
+from engine.definition.named_code import guardrails_in
 from engine.definition.passage import Retrieved
 from engine.definition.policies import Breaker, Budget, Cache, Hedge, Retry
 from engine.definition.prompt import Prompt
@@ -275,6 +276,11 @@ class Node(Component):
         """Give what the tool will get of its inputs, by parameter; None where the node calls no tool by itself."""
         del inputs
         return None
+
+    @property
+    def guardrails(self) -> Iterable[Guardrail]:
+        """Those that look at something in its own step, wherever it holds them."""
+        return guardrails_in(self)
 
     @property
     def calls_per_visit(self) -> int:

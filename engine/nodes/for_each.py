@@ -1,12 +1,15 @@
 """ForEach: a node for each item of a list, several at once, each a step of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, create_model
 
+from engine.definition.bounds import judge_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.fits import show
+from engine.definition.guardrail import Guardrail
 from engine.definition.node import AnyNode, Node, StepContext, Update
 from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
@@ -79,8 +82,15 @@ class ForEach(Node):
 
     @property
     def model_calls(self) -> Sequence[CallBound]:
-        """What the inner node asks, for the most items."""
-        return [call.inside(EACH, self.max_items * (1 + self.node.reasks)) for call in self.node.model_calls]
+        """What the inner node and its judges are asked, for the most items."""
+        calls = [call.inside(EACH, 1 + self.node.reasks) for call in self.node.model_calls]
+        judged = [call.inside(EACH) for call in judge_calls(self.node)]
+        return [replace(call, calls=call.calls * self.max_items) for call in (*calls, *judged)]
+
+    @property
+    def guardrails(self) -> Iterable[Guardrail]:
+        """Its own; those of the inner node look at the steps of the items."""
+        return (*self.guard_input, *self.guard_output)
 
     def origins(self, held: Mapping[str, Origins]) -> Mapping[str, Origins]:
         """The results come from where the inner node's do, and so does what went wrong."""

@@ -1,6 +1,6 @@
 """Subflow: another workflow as a node, with a state, a version, a budget and guardrails of its own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -8,6 +8,7 @@ from pydantic import Field
 from engine.definition.bounds import model_calls
 from engine.definition.call_bound import CallBound
 from engine.definition.fits import can_hold, show
+from engine.definition.guardrail import Guardrail
 from engine.definition.node import Node, StepContext, Update
 from engine.definition.prompt import Prompt
 from engine.definition.state import State, fields_of
@@ -65,6 +66,11 @@ class Subflow(Node):
             or inner.budget.usd is not None
             or any(node.has_budget_in_usd for node in inner.nodes.values())
         )
+
+    @property
+    def guardrails(self) -> Iterable[Guardrail]:
+        """Its own; those of its nodes look at steps of theirs."""
+        return (*self.guard_input, *self.guard_output)
 
     @property
     def model_calls(self) -> Sequence[CallBound]:

@@ -237,6 +237,7 @@ class Step:
         forced: fields that a replay sets here.
         has_said: whether a listener heard text of it.
         asked: how often it has asked a person the same, by digest.
+        judged: about how many texts it has asked each judge.
         waits_for: the ids of the questions that it, or a step inside it, waits for.
     """
 
@@ -260,6 +261,7 @@ class Step:
     draws: int = 0
     calls: int = 0
     asked: Counter[str] = field(default_factory=Counter[str])
+    judged: Counter[Judge] = field(default_factory=Counter[Judge])
     waits_for: set[str] = field(default_factory=set[str])
     has_said: bool = False
     spent: Amount = field(default_factory=Amount)

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from engine.definition.guardrail import Action, GuardItem, Guardrail, Stage, Verdict, texts_in
-from engine.definition.judge import Judge, Opinion
+from engine.definition.judge import LONGEST, Judge, Opinion
 from engine.payloads import digest
 from engine.records import CacheEntryRecord
 from engine.runtime.run import Step
@@ -17,7 +17,6 @@ from engine.runtime.run import Step
 PURPOSE = "guard"
 """What the calls of judges are made for, in the ledger."""
 
-_LONGEST = 20_000  # characters that a judge reads of a text
 _AT_STAGE: Mapping[Stage, Action] = {
     Stage.TOOL_ARGUMENTS: Action.REQUIRE_APPROVAL,
     Stage.PASSAGES: Action.DROP,
@@ -81,6 +80,9 @@ def _cleared(verdict: Verdict, said: str) -> Verdict:
 
 async def _opinion(guardrail: Guardrail, judge: Judge, text: str, step: Step) -> Opinion:
     """Ask a judge, or give what it said about the same text before; a replay asks as the recorded run did."""
+    step.judged[judge] += 1
+    if step.judged[judge] > judge.most:
+        return Opinion(found=True, reason=f"{judge.most} texts of this step were judged before, and no more are")
     run = step.run
     models = [target.identity for target in run.targets_of(judge.model)]
     key = digest([PURPOSE, judge.model_dump(mode="json"), models, run.record.tenant, text])
@@ -88,7 +90,7 @@ async def _opinion(guardrail: Guardrail, judge: Judge, text: str, step: Step) ->
     if kept is not None:
         step.calls += 1  # so that the calls that follow keep their numbers
         return Opinion.model_validate(await run.ledger.value(kept.update_payload))
-    messages = _asked(judge, text[:_LONGEST])
+    messages = _asked(judge, text[:LONGEST])
     opinion: Any = await run.ask_judge(step, judge, messages, guardrail.name)
     if run.tape is None:
         _keep(judge, key, opinion, step)

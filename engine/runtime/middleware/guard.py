@@ -59,19 +59,27 @@ async def guarded(
         ApprovalRequired: one asks for a person, and there is no step that could wait for them.
         AnswerRejected: one wants the model to be asked again.
     """
+
+    async def look(guardrail: Guardrail, at: Mapping[str, Any], instead: Mapping[Action, Action]) -> _Left:
+        item = _item(run, at, stage, step, about)
+        found = dict(await examine(run, guardrail, item, step, policy))
+        verdicts = {
+            path: verdict.model_copy(update={"action": instead.get(verdict.action, verdict.action)})
+            for path, verdict in found.items()
+        }
+        await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
+        strips = any(verdict.action is Action.STRIP for verdict in verdicts.values())
+        return (at if all(verdict.allows for verdict in verdicts.values()) else carry_out(at, verdicts)), strips
+
     for guardrail in guardrails:
-        for turn in range(_MOST_LOOKS):
-            item = _item(run, value, stage, step, about)
-            verdicts = dict(await examine(run, guardrail, item, step, policy))
-            await _heed(guardrail, item, verdicts, step, may_ask_again=may_ask_again and step is not None)
-            strips = {at: verdict for at, verdict in verdicts.items() if verdict.action is Action.STRIP}
-            if strips and turn == _MOST_LOOKS - 1:  # there is no end of it
-                verdicts |= {at: one.model_copy(update={"action": Action.DROP}) for at, one in strips.items()}
-            if any(not verdict.allows for verdict in verdicts.values()):
-                value = carry_out(value, verdicts)
-            if not strips:
-                break  # else it looks again, at what is left
+        strips, looks = True, 0
+        while strips:  # what is left is looked at again, and dropped if there is no end of it
+            looks += 1
+            value, strips = await look(guardrail, value, {Action.STRIP: Action.DROP} if looks == _MOST_LOOKS else {})
     return value
+
+
+_Left = tuple[Mapping[str, Any], bool]
 
 
 def _item(
