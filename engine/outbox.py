@@ -11,7 +11,7 @@ from engine.records import Record, StepRecord
 OUTBOX = "__outbox"
 """Where a run's configuration carries its outbox; LangGraph keeps names that begin so out of what it stores."""
 
-_TEXTS = ("error_message", "text", "reason")  # of records, besides what stands in payloads
+_TEXTS = ("text", "reason")  # of records, besides payloads, and errors that are scrubbed where they are caught
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import base64
 import codecs
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,8 @@ class Canary(Guardrail):
     real assistant is taken for one. It does not find a prompt that is told in other words, translated, or given away a
     few words at a time.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ("CANARY", "PROMPT")
 
     tokens: Many[str] = ()
     """Further texts that must not come out, of at least eight letters and digits."""

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import re2
 
@@ -35,6 +35,8 @@ class Citations(Guardrail):
     more occurs in a cited source. These are necessary, not sufficient: whether the sources *entail* the answer is for a
     judge. An answer that says that it does not know is not grounded.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     of: str = "answer"
     """The field that holds the answer."""

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 import re2
@@ -40,6 +40,8 @@ class Exfiltration(Guardrail):
     does. What shape cannot tell: a few bytes in an ordinary path, and data that is encrypted into a link that a
     person has to click; name the hosts.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ("LINK",)
 
     hosts: Many[str] = ()
     """Hosts that may be loaded from and led to, with those under them, as in "acme.com"."""

@@ -1,10 +1,10 @@
 """Grounding: numbers and names of an answer stand in its sources, and no clause denies or turns round what they say."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, pairwise
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import re2
 
@@ -52,6 +52,8 @@ class Grounding(Guardrail):
     the sources: the share of a sentence's words that must stand in them. Paraphrase falls below it; leave it out for
     summaries.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     of: str = "answer"
     """The field that holds the answer."""

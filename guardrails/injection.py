@@ -1,8 +1,8 @@
 """Find marked prompt injections: texts that try to talk to the model over the head of the application."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 from engine import Action, GuardItem, Guardrail, Span, Stage, Verdict
 from engine.definition.by_path import Many
@@ -29,6 +29,8 @@ class Injection(Guardrail):
     in a way nobody has listed passes. It lowers the noise, it does not make untrusted text safe: what an agent may do
     has to be bounded by what its tools allow, and by Provenance.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ("INJECTION",)
 
     action: Literal["block", "flag", "strip", "drop", "reask"] | None = None
     """What is done about it; left out, a text that comes in or goes to a tool is blocked, any other dropped, and a

@@ -2,9 +2,9 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import json_repair
 import jsonschema_rs
@@ -23,6 +23,8 @@ class JsonSchema(Guardrail):
     ledger says so. The arguments of a tool with side effects are never mended. It says whether the value fits, not
     whether what it says is true.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     document: dict[str, Any] | bool
     """The JSON Schema; its draft is the one that `$schema` names, else 2020-12."""

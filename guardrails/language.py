@@ -1,8 +1,9 @@
 """Language: texts are in a language that the application speaks."""
 
 import importlib
+from collections.abc import Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,6 +20,8 @@ class Language(Guardrail):
     A text of few letters, or one that mixes languages, passes: nobody can tell. Close languages are mistaken for each
     other, as Malay and Indonesian are; allow both.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     allow: Many[str] = Field(min_length=1)
     """The languages, as in ["en", "de"]."""

@@ -1,6 +1,7 @@
 """MaxLength: no text is longer than it may be."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 import re2
 from pydantic import Field
@@ -13,6 +14,8 @@ _ENDS = re2.compile(r"[.!?。！？][\"'”)\]]*\s")  # noqa: RUF001
 
 class MaxLength(Guardrail):
     """Turns down a text of too many characters, or cuts it at the end of a sentence (action fix)."""
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     characters: int = Field(ge=1)
     """The most characters of one text."""

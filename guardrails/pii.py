@@ -1,8 +1,8 @@
 """Pii: masks, cuts out or refuses personal data that can be told by its form."""
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -29,6 +29,8 @@ class Pii(Guardrail):
     Cards and IBANs must agree with their check digits. Names, street addresses, dates and national ids are not found:
     that takes a model, which this guardrail does not have.
     """
+
+    labels: ClassVar[Sequence[str] | None] = tuple(kind.upper() for kind in FINDERS)
 
     action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
     """What is done: [EMAIL] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is

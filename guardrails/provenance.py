@@ -1,7 +1,7 @@
 """Provenance: whom an action reaches was said by the user, not by what the model has read."""
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ class Provenance(Guardrail):
     The model need not be trusted for this. What it cannot see: an action without such an argument (a calendar entry,
     a deletion by number), and harm done to somebody whom the user named.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     identifying: Many[str] = ()
     """Further parameters whose values identify, whatever they look like, as in "recipient" or "channel"."""

@@ -3,9 +3,9 @@
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import re2
 
@@ -32,6 +32,8 @@ class Secrets(Guardrail):
     with digits and letters. Masked, it leaves its kind: [GITHUB_TOKEN]. What it cannot find: a password that is a word,
     a key of a form nobody listed that nothing names, and one that is split or encoded.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ("SECRET", *dict.fromkeys(rule.label for rule in SECRET_RULES))
 
     action: Literal["mask", "redact", "hash", "tokenise", "block", "flag"] = "mask"
     """What is done: [AWS_KEY] in its place, nothing, a mark of it, a token that can be put back, the run ends, or it is

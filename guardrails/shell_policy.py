@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -52,6 +52,8 @@ class ShellPolicy(Guardrail):
     editor or a package manager on the list is everything on the list, and a link in an allowed folder leads out of it.
     Run commands in a container without a network and without secrets; this is the second fence.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     commands: Annotated[Mapping[str, ShellCommand] | Sequence[str], BeforeValidator(_commands)] = Field(min_length=1)
     """What may be run: names, or names with what may be said to each."""

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -138,6 +138,8 @@ class ToolPolicy(Guardrail):
     cannot see: whether a call that may be made is the one that the user wants (Provenance sees to that), where a host
     or a symbolic link leads on to, and what a text argument says.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     tools: Annotated[Mapping[str, ToolRule] | Sequence[str], BeforeValidator(_tools)]
     """What may be called: names, or names with what may be done with each."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import re2
 from pydantic import Field
@@ -63,6 +63,8 @@ class Topic(Guardrail):
     It knows words, not what they mean: a harm that takes knowledge to see (hatred, the private data of others), a
     paraphrase or another language passes. For more, let a judge decide where the score is grey.
     """
+
+    labels: ClassVar[Sequence[str] | None] = ()
 
     deny: Many[TopicRule] = Field(default_factory=_marked_intents)
     """What is refused."""

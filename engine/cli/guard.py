@@ -137,8 +137,12 @@ def _rows(file: Path) -> Iterator[Row]:
             for number, line in enumerate(lines, 1):
                 if str(line).strip():
                     yield _row(file, number, str(line))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} cannot be read: {error}") from error
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {str(file)!r}: name one of JSON lines with label and text") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(file)!r} cannot be read: it is not text in UTF-8") from error
+    except OSError as error:
+        raise InputError(f"{str(file)!r} cannot be read: {error.strerror or error}") from error
 
 
 def _row(file: Path, number: int, line: str) -> Row:

@@ -31,7 +31,7 @@ def faults_in(workflow: Shape) -> list[str]:
         *_fields(workflow),
         *_conversation(workflow),
         *_judges(workflow),
-        *faults_of_policy(workflow.policy, (one.name for one in guardrails_in(workflow))),
+        *faults_of_policy(workflow.policy, list(guardrails_in(workflow))),
     ]
     if not faults:  # the shape of a graph says something only once its names are right
         faults = [*fallback_faults(workflow), *_ways(workflow), *_loops(workflow), *way_faults(workflow)]

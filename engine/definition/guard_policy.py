@@ -105,9 +105,9 @@ def may_turn_down(rules: Sequence[GuardRule], guard: str, stage: Stage) -> bool:
     return any(rule.action not in _GOES_ON for rule in about)
 
 
-def faults_of_policy(rules: Sequence[GuardRule], guards: Iterable[str]) -> list[str]:
-    """Say what is wrong with a policy, given the names of the guardrails that there are."""
-    known = sorted(set(guards))
+def faults_of_policy(rules: Sequence[GuardRule], guardrails: Sequence[Guardrail]) -> list[str]:
+    """Say what is wrong with a policy, given the guardrails that there are."""
+    known = sorted({one.name for one in guardrails})
     faults = [
         f"its policy names the guardrail {name!r}, and there are {', '.join(known) or 'none'}"
         for rule in rules
@@ -115,6 +115,9 @@ def faults_of_policy(rules: Sequence[GuardRule], guards: Iterable[str]) -> list[
         if name not in known
     ]
     for number, rule in enumerate(rules, 1):
+        faults += _faults_of_kinds(
+            number, rule, [one for one in guardrails if not rule.guard or one.name in rule.guard]
+        )
         if rule.action is Action.FIX:
             faults.append(f"row {number} of its policy says fix, which only a guardrail can: name another action")
         if rule.action is None and not rule.allow:
@@ -122,3 +125,12 @@ def faults_of_policy(rules: Sequence[GuardRule], guards: Iterable[str]) -> list[
         if rule.below is not None and rule.below <= rule.at_least:
             faults.append(f"row {number} of its policy fits no score: {rule.at_least} and more, below {rule.below}")
     return faults
+
+
+def _faults_of_kinds(number: int, rule: GuardRule, guardrails: Sequence[Guardrail]) -> Iterable[str]:
+    """Say which kinds nobody ever finds; a guardrail of somebody else's may find any."""
+    if guardrails and all(one.labels is not None for one in guardrails):
+        labels = sorted({label for one in guardrails for label in one.labels or ()})
+        for kind in rule.kind:
+            if kind not in labels:
+                yield f"row {number} of its policy names the kind {kind!r}, and there are {', '.join(labels) or 'none'}"

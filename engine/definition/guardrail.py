@@ -1,10 +1,10 @@
 """Guardrails and what they may say; one walker takes every text to them, however deep it stands."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, cast
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
@@ -194,6 +194,9 @@ class Guardrail(Component):
     A guardrail of your own overrides `check_text` (called with every text, however deep) or `check` (called once with
     the whole value). It returns verdicts and changes nothing; the engine carries them out and writes them down.
     """
+
+    labels: ClassVar[Sequence[str] | None] = None
+    """What it may call the spans that it finds; empty where it names none, None where that is not known."""
 
     shadow: bool = False
     """Whether its verdicts are only written down, to see what it would do."""

@@ -124,7 +124,7 @@ async def _queued(
         entered = await _entered(run, request.given)
     except GuardrailBlocked as error:
         record.status, record.ended_at = RunStatus.BLOCKED, now
-        record.error_type, record.error_message = type(error).__name__, str(error)
+        record.error_type, record.error_message = type(error).__name__, run.redacted(str(error))
         return record, [record, *outbox.take_all()]
     record.input_payload = run.keep(dict(entered))
     entry = QueueEntryRecord(
