@@ -15,6 +15,7 @@ _QUOTE = re2.compile(r'"([^"\n]+)"|“([^”\n]+)”')  # no counted repetition:
 _FIGURE = re2.compile(r"\d+(?:[.,]\d+)*")
 _PLAIN = re2.compile(r"[`*_\s]+")
 _MOST_FAULTS = 5
+_MOST_QUOTES = 100  # that are looked for in the sources, so that the time stays in proportion to these
 
 _DOES_NOT_KNOW = (
     "i do not know",
@@ -33,7 +34,7 @@ class Citations(Guardrail):
 
     What it can say: every cited source exists, every quotation of four words or more and every number of two digits or
     more occurs in a cited source. These are necessary, not sufficient: whether the sources *entail* the answer is for a
-    judge. An answer that says that it does not know is not grounded.
+    judge. An answer that says that it does not know is not grounded, nor is one with more than a hundred quotations.
     """
 
     labels: ClassVar[Sequence[str] | None] = ()
@@ -93,11 +94,14 @@ def _cited(answer: str, known: Mapping[str, Any]) -> list[str]:
 
 
 def _faults_of_quotes(answer: str, texts: str) -> list[str]:
-    found = [one or other for one, other in cast("list[tuple[str, str]]", _QUOTE.findall(answer))]
+    found = (one or other for one, other in cast("list[tuple[str, str]]", _QUOTE.findall(answer)))
+    quotes = list(dict.fromkeys(quote for quote in found if len(quote.split()) >= 4))
+    if len(quotes) > _MOST_QUOTES:
+        return [f"it has {len(quotes)} quotations, and {_MOST_QUOTES} at the most are checked"]
     return [
         f"the quotation “{quote[:60]}” is not in a cited source"
-        for quote in found
-        if len(quote.split()) >= 4 and _folded(_MARK.sub(" ", quote)).strip(" .,;:!?") not in texts
+        for quote in quotes
+        if _folded(_MARK.sub(" ", quote)).strip(" .,;:!?") not in texts
     ]
 
 

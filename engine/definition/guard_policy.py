@@ -71,8 +71,9 @@ def decided(rules: Sequence[GuardRule], guardrail: Guardrail, item: GuardItem, v
     if not rows:
         return verdict
     if not verdict.spans:
-        row = next((rule for rule in rows if not rule.kind), None)
-        return verdict if row is None or row.action is None else _said(verdict, row.action)
+        action = next((rule.action for rule in rows if not rule.kind), None) or verdict.action
+        has_no_place = action in ON_SPANS and action is not verdict.action
+        return _said(verdict, max(verdict.action, Action.DROP, key=_SEVERITY.index) if has_no_place else action)
     spans = list(_decided(rows, guardrail.name, item, verdict, text))
     if not spans:
         return Verdict(action=Action.ALLOW)

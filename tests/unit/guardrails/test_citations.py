@@ -86,3 +86,8 @@ def test_it_survives_json():
     guard = Citations(of="text", require=False)
     assert Guardrail.load(guard.model_dump(mode="json")) == guard
     assert guard.reads == ("text", "passages")
+
+
+async def test_an_answer_of_more_quotations_than_are_checked_is_turned_down():
+    quotes = " ".join(f'"it says this {number} times"' for number in range(101))
+    assert "it has 101 quotations, and 100 at the most are checked" in (await verdict_on(f"{quotes} [1]")).reason
