@@ -19,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.guard_linear import growth
 from benchmarks.guard_policies import TALKS, given_away, said_by_assistants
 from benchmarks.guard_speed import speeds
 from engine import Action, GuardItem, Guardrail, Stage
@@ -121,9 +122,12 @@ class Measured:
 
 def main() -> None:
     args = _arguments()
-    if not (args.data / "pii.jsonl.gz").is_file():
+    if not args.linear and not (args.data / "pii.jsonl.gz").is_file():
         print(f"There is no guardrail data in {args.data}: name its folder with --data.", file=sys.stderr)
         raise SystemExit(2)
+    if args.linear:
+        _print_growth(args.characters)
+        return
     if args.speed:
         _print_speed(args.data)
         return
@@ -159,11 +163,20 @@ def _print_speed(data: Path) -> None:
         print(f"{row['characters']:>7,} characters: {both} ({parts})")
 
 
+def _print_growth(characters: int) -> None:
+    print(f"{characters:,} characters\n{'guard':<14}{'text':<18}{'s':>8}{'of a quarter':>14}{'MB':>8}")
+    for row in growth(characters):
+        figures = f"{row['seconds']:>8.3f}{row['ratio']:>14.1f}{row['mb']:>8.0f}"
+        print(f"{row['guard']:<14}{row['kind']:<18}{figures}", flush=True)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder with the *.jsonl.gz sets")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--speed", action="store_true", help="measure CPU time and memory instead")
+    parser.add_argument("--speed", action="store_true", help="measure CPU time instead")
+    parser.add_argument("--linear", action="store_true", help="measure how time and memory grow with hostile texts")
+    parser.add_argument("--characters", type=int, default=1_000_000, help="of a hostile text (1,000,000)")
     parser.add_argument("--brief", action="store_true", help="print no single sources")
     return parser.parse_args()
 

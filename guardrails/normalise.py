@@ -51,6 +51,7 @@ _BY_ALPHABET = re.compile(r"[\x00-\x7f]+|[^\x00-\x7f]+")
 _PLAIN_ON_ONE_LINE = re.compile(r"([!-~]+(?: [!-~]+)*)|[^!-~]")  # what becomes as many characters as it is
 _PLAIN = re.compile(r"([\t\n -~]+)|[^\t\n -~]")
 _LONGEST_KEPT = 70_000  # characters
+_PIECE = 65_536
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,12 @@ def fold(text: str, *, one_line: bool = True) -> Folded:
 def _translated(text: str) -> str:
     if text.isascii():
         return text.translate(_FOLDS)
-    return "".join(part.translate(_FOLDS) for part in _BY_ALPHABET.findall(text))  # ASCII goes ten times as fast
+    pieces = (text[at : at + _PIECE] for at in range(0, len(text), _PIECE))  # so that few parts are there at once
+    return "".join("".join(map(_fold_part, _BY_ALPHABET.findall(piece))) for piece in pieces)
+
+
+def _fold_part(part: str) -> str:
+    return part.translate(_FOLDS)  # ASCII by itself goes ten times as fast
 
 
 _kept = lru_cache(maxsize=16)(_translated)  # guardrails of one place look at the same texts, one after the other

@@ -1,12 +1,16 @@
 """Where an app redacts, a key is nowhere: in no model's ears, no row, checkpoint, event, error or line of the log."""
 
+import asyncio
+import json
 import logging
 import sqlite3
 import zlib
 
 import pytest
+from typer.testing import CliRunner
 
 from engine import App, CallTool, Compute, Generate, RunStatus
+from engine.cli.main import cli
 from engine.definition.policies import Cache
 from engine.errors import ConfigurationError
 from engine.testing import StillClock
@@ -93,6 +97,34 @@ async def test_a_key_that_is_given_answered_raised_and_logged_is_nowhere(tmp_pat
     assert KEY[:12] not in told
     assert b"[GITHUB_TOKEN]" in kept
     assert "[GITHUB_TOKEN]" in told
+
+
+def exported_from(folder) -> bytes:
+    """Give all that a database is exported as: spans, tables and tapes."""
+    database, out = f"sqlite:///{folder / 'runs.db'}", folder / "out"
+    out.mkdir()
+    tables = ("runs", "steps", "calls", "verdicts", "payloads")
+    commands = [["export", "otlp", "--content", "--to", str(out / "spans.jsonl")]]
+    commands += [["export", "table", name, "--content", "--to", str(out / f"{name}.csv")] for name in tables]
+    for command in commands:
+        ended = CliRunner().invoke(cli, [*command, "--database", database])
+        assert ended.exit_code == 0, ended.output
+    return b"".join([*(file.read_bytes() for file in out.iterdir()), asyncio.run(tapes_of(database))])
+
+
+async def tapes_of(database: str) -> bytes:
+    async with App(workflows=[FLOW, STUMBLING], models={"large": scripted("x")}, database=database) as app:
+        ended = [run for run in await app.ledger.runs() if run.ended_at]
+        return json.dumps([(await app.export_tape(run.run_id)).to_json() for run in ended]).encode()
+
+
+def test_spans_tables_and_tapes_of_such_runs_hold_no_key_either(tmp_path, caplog):
+    redacted, plain = tmp_path / "redacted", tmp_path / "plain"
+    for folder, guards in ((redacted, [Secrets()]), (plain, [])):
+        folder.mkdir()
+        asyncio.run(run_both(folder, caplog, *guards))
+    assert ENCODED[:12] not in exported_from(redacted)
+    assert ENCODED in exported_from(plain)
 
 
 async def test_where_nothing_redacts_it_is_everywhere(tmp_path, caplog):
