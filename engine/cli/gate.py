@@ -54,10 +54,10 @@ def gate(
     ] = 0.05,
     at_least: AtLeastOption = None,
     p95: Annotated[
-        float | None, typer.Option("--p95", help="How many seconds 95 % of runs may take at the most.")
+        float | None, typer.Option("--p95", min=0, help="How many seconds 95 % of runs may take at the most.")
     ] = None,
     usd_per_run: Annotated[
-        float | None, typer.Option("--usd-per-run", help="What a run may cost on average, in USD.")
+        float | None, typer.Option("--usd-per-run", min=0, help="What a run may cost on average, in USD.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
