@@ -135,7 +135,8 @@ async def _ended(app: App, name: str) -> str:
 
 def _told(bought: Bought) -> Gate:
     many = sum(bought.trials.values())
-    told = f"bought {many:,} trials of {len(bought.trials):,} cases for each side" if many else "nothing was bought"
+    wanted = f"{many:,} of {len(bought.trials):,} cases were wanted for each side"
+    told = f"bought {bought.runs:,} trials; {wanted}" if many else "nothing was bought"
     for line in (told, bought.left_out, bought.stopped and f"not all were run: {bought.stopped}"):
         if line:
             errors.print(line, markup=False, soft_wrap=True)
