@@ -56,6 +56,7 @@ def test_a_line_that_cannot_be_kept_is_named(flowledger, tmp_path, line, said):
         (["add", "seen"], "say where the cases are from"),
         (["add", "seen", "--where", "status"], "write conditions like"),
         (["add", "seen", "--where", "colour=red"], "runs are chosen by"),
+        (["add", "seen", "--where", "status=fialed"], "a run is one of"),
         (["add", "seen", "--where", "status=failed"], "there is no case to add"),
         (["add", "seen", "--file", "nowhere.jsonl"], "cannot be read"),
         (["show", "nowhere"], "no dataset"),
