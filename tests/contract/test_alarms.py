@@ -247,6 +247,8 @@ async def test_a_command_is_given_json_and_its_faults_are_sentences(tmp_path):
         )
     with pytest.raises(NotDeliveredError, match=r"longer than 0\.05 s"):
         await Command(["sleep", "60"], seconds=0.05).send(event, 0)
+    with pytest.raises(NotDeliveredError, match=r"longer than 0\.05 s"):  # what a shell has started ends as well
+        await asyncio.wait_for(Command(["sh", "-c", "sleep 60; true"], seconds=0.05).send(event, 0), 30)
     with pytest.raises(NotDeliveredError, match="cannot be run"):
         await Command(["/nothing/there"]).send(event, 0)
     with pytest.raises(ConfigurationError, match="is a list of a program"):
