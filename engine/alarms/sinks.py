@@ -6,7 +6,9 @@ import hmac
 import json
 import logging
 import os
+import signal
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -120,7 +122,7 @@ class Command:
 
     Attributes:
         argv: the program and its arguments.
-        seconds: how long it may take; then it is killed.
+        seconds: how long it may take; then it is killed, with what it has started.
     """
 
     argv: Sequence[str]
@@ -141,7 +143,7 @@ class Command:
         pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         start = asyncio.create_subprocess_exec  # no shell
         try:
-            program = await start(*self.argv, stdin=pipe, stdout=nowhere, stderr=pipe)
+            program = await start(*self.argv, stdin=pipe, stdout=nowhere, stderr=pipe, start_new_session=True)
         except OSError as error:
             raise NotDeliveredError(f"the program cannot be run: {error.strerror}") from error
         try:
@@ -151,8 +153,9 @@ class Command:
             raise NotDeliveredError(f"the program took longer than {self.seconds:g} s") from error
         finally:
             if program.returncode is None:
-                program.kill()
-                await program.wait()
+                os.killpg(program.pid, signal.SIGKILL)  # what a program has started holds its pipes, and so `wait`
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(program.wait(), 1)
         if program.returncode:
             last = (said.decode(errors="replace").strip().splitlines() or [""])[-1][:200]
             raise NotDeliveredError(f"the program ended with {program.returncode}" + (f": {last}" if last else ""))

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
@@ -76,6 +77,14 @@ class Watching(Controls):
                 raise InputError(self._no_alarm(name))
         return found
 
+    async def alarm_deliveries(self, events: Sequence[AlarmEventRecord]) -> dict[str, list[DeliveryRecord]]:
+        """Give who was told of each event, or is to be, and what went wrong with that, by the event's id."""
+        found: dict[str, list[DeliveryRecord]] = {event_id(event): [] for event in events}
+        numbers = {(event.alarm, event.number) for event in events}
+        for one in await self.ledger.read(partial(stored.deliveries, events=numbers)):
+            found[event_id(one)].append(one)
+        return found
+
     async def acknowledge_alarm(self, name: str, *, by: str | None = None, note: str | None = None) -> AlarmEventRecord:
         """Say that somebody sees to an alarm.
 
@@ -144,14 +153,14 @@ class Watching(Controls):
 
     async def _deliver(self, now: datetime) -> None:
         """Send what is on its way; what does not arrive is tried again later, by whatever worker is there."""
-        found = await self.ledger.change(partial(stored.claim_deliveries, now=now))
+        found = await self.ledger.change(partial(stored.claim_deliveries, names=self.watched, now=now))
         await asyncio.gather(*(self._send(delivery, event, now) for delivery, event in found))
 
     async def _send(self, delivery: DeliveryRecord, event: AlarmEventRecord, now: datetime) -> None:
-        alarm = self.watched.get(event.alarm)
+        alarm = self.watched[event.alarm]
         place = int(delivery.sink.partition(" ")[0])
         values: dict[str, Any] = {"next_at": None}
-        if alarm is None or place >= len(alarm.sinks) or _called(alarm, place) != delivery.sink:
+        if place >= len(alarm.sinks) or _called(alarm, place) != delivery.sink:
             values["trouble"] = "the app has no such sink any more"
         else:
             try:
@@ -172,7 +181,12 @@ def told(event: AlarmEventRecord) -> dict[str, Any]:
     lever = "".join(f"; {one['sentence']}" for one in event.levers[:3])
     text = f"alarm {event.alarm} {event.what}: {value}{ends} of {event.many:,}{lever}"
     plain = {**asdict(event), "at": event.at.isoformat()}
-    return {"schema": "flowledger.alarm/1", "id": f"{event.alarm}#{event.number}", "text": text, **plain}
+    return {"schema": "flowledger.alarm/1", "id": event_id(event), "text": text, **plain}
+
+
+def event_id(one: AlarmEventRecord | DeliveryRecord) -> str:
+    """Give the id under which sinks are told of an event."""
+    return f"{one.alarm}#{one.number}"
 
 
 def _end(value: float | None) -> str:

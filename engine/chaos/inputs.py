@@ -8,7 +8,7 @@ from typing import Any, cast
 from engine.definition.state import fields_of
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
-from engine.json_lines import object_in
+from engine.json_lines import lines_in, object_in
 
 
 def cases_beside(workflow: Workflow) -> Path | None:
@@ -25,12 +25,14 @@ def read_inputs(path: Path, workflow: Workflow) -> list[dict[str, Any]]:
         InputError: the file cannot be read, a line is not such an object, or there is none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = lines_in(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"--from {path}: the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"--from {path}: it is not UTF-8") from error
-    found = [_input(line, f"--from {path}, line {number}", workflow) for number, line in enumerate(lines, 1) if line]
+    found = [
+        _input(line, f"--from {path}, line {number}", workflow) for number, line in enumerate(lines, 1) if line.strip()
+    ]
     if not found:
         raise InputError(f"--from {path}: there is no input in it; write one JSON object a line")
     return found

@@ -10,13 +10,13 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
-from engine.alarms.watching import told
+from engine.alarms.watching import event_id, told
 from engine.app import App
 from engine.cli.loading import load_app
 from engine.cli.options import AppOption, DatabaseOption, JsonOption, LimitOption, parse_span, who_says, within
 from engine.cli.render import console, moment
 from engine.errors import InputError
-from engine.monitor_records import AlarmEventRecord, AlarmRecord
+from engine.monitor_records import AlarmEventRecord, AlarmRecord, DeliveryRecord
 
 commands = typer.Typer(help="Alarms: figures of the ledger that are watched.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The alarm's name.")]
@@ -79,17 +79,25 @@ def history(
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what happened to alarms, the latest first: figures, runs that show it, and what changed most.
+    """Show what happened to alarms, the latest first: figures, runs that show it, what changed most, and who was told.
 
     Example: flowledger alarms history tools-fail
     """
     loaded = load_app(app, database)
-    found = asyncio.run(within(loaded, lambda: loaded.alarm_events(name, limit=limit)))
+
+    async def work() -> tuple[list[AlarmEventRecord], dict[str, list[DeliveryRecord]]]:
+        events = await loaded.alarm_events(name, limit=limit)
+        return events, await loaded.alarm_deliveries(events)
+
+    found, sent = asyncio.run(within(loaded, work))
     if as_json:
-        typer.echo(json.dumps([told(one) for one in found]))
+        rows = [told(one) | {"deliveries": [_plain(to) for to in sent[event_id(one)]]} for one in found]
+        typer.echo(json.dumps(rows))
         return
     for one in found:
         _tell(one)
+        for to in sent[event_id(one)]:
+            console.print(f"    {to.sink.partition(' ')[2]}: {_arrival(to)}", markup=False)
     if not found:
         console.print("nothing has happened")
 
@@ -140,6 +148,13 @@ def _tell(one: AlarmEventRecord) -> None:
         console.print(f"        {lever['command']}", markup=False)
 
 
+def _arrival(to: DeliveryRecord) -> str:
+    if to.delivered_at is not None:
+        return f"told at {moment(to.delivered_at)}"
+    tries = f"{to.trouble or 'not tried yet'} (tries: {to.attempts:,})"
+    return f"{tries}, and nobody tries any more" if to.next_at is None else f"{tries}, next at {moment(to.next_at)}"
+
+
 def _numbers() -> list[Column]:
     return [Column(name, justify="right") for name in ("value", "95 %", "of")]
 
@@ -150,6 +165,6 @@ def _figures(one: AlarmRecord | AlarmEventRecord) -> tuple[str, str, str]:
     return value, "" if ends == ["?", "?"] else f"({' to '.join(ends)})", f"{one.many:,}"
 
 
-def _plain(one: AlarmRecord) -> dict[str, Any]:
+def _plain(one: AlarmRecord | DeliveryRecord) -> dict[str, Any]:
     times = {name: value.isoformat() for name, value in asdict(one).items() if hasattr(value, "isoformat")}
     return {**asdict(one), **times}

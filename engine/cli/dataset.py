@@ -18,6 +18,7 @@ from engine.cli.render import console, moment
 from engine.errors import InputError, why_not
 from engine.evals.case import Case, read_cases
 from engine.evals.datasets import ALIKE, Added
+from engine.json_lines import lines_in
 
 commands = typer.Typer(help="Datasets of cases.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(help="The dataset's name.")]
@@ -161,7 +162,7 @@ def _lines(file: str) -> list[str]:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--file {file}: the file cannot be read: {why_not(error)}") from error
-    return text.splitlines()
+    return lines_in(text)
 
 
 def _short(value: Any) -> str:

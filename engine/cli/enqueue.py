@@ -30,7 +30,7 @@ from engine.cli.render import console, errors
 from engine.cli.run import input_of
 from engine.control_records import BatchRecord
 from engine.errors import InputError, why_not
-from engine.json_lines import object_in
+from engine.json_lines import lines_in, object_in
 from engine.records import RunRecord
 from engine.runtime.enqueue import DEFAULT_QUEUE, QueuePlace, RunRequest
 
@@ -125,6 +125,6 @@ def _lines(name: str) -> Iterator[dict[str, Any]]:
         text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--from {name}: the file cannot be read: {why_not(error)}") from error
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(lines_in(text), 1):
         if line.strip():
             yield object_in(line, f"--from {name}, line {number}")

@@ -26,6 +26,7 @@ from engine.evals.case import Case, read_cases
 from engine.evals.experiments import Experimented, Plan
 from engine.evals.modes import Mode, changes_of
 from engine.evals.summary import MetricRow
+from engine.json_lines import lines_in
 from engine.payloads import digest
 from engine.replay.changes import Changes
 
@@ -221,6 +222,6 @@ def _carry_out(
 
 def _cases_in(file: str) -> list[Case]:
     try:
-        return read_cases(Path(file).read_text(encoding="utf-8").splitlines(), file)
+        return read_cases(lines_in(Path(file).read_text(encoding="utf-8")), file)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the file {file} cannot be read: {why_not(error)}") from error

@@ -54,10 +54,10 @@ def gate(
     ] = 0.05,
     at_least: AtLeastOption = None,
     p95: Annotated[
-        float | None, typer.Option("--p95", help="How many seconds 95 % of runs may take at the most.")
+        float | None, typer.Option("--p95", min=0, help="How many seconds 95 % of runs may take at the most.")
     ] = None,
     usd_per_run: Annotated[
-        float | None, typer.Option("--usd-per-run", help="What a run may cost on average, in USD.")
+        float | None, typer.Option("--usd-per-run", min=0, help="What a run may cost on average, in USD.")
     ] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write Markdown to this file.")] = None,
@@ -135,7 +135,8 @@ async def _ended(app: App, name: str) -> str:
 
 def _told(bought: Bought) -> Gate:
     many = sum(bought.trials.values())
-    told = f"bought {many:,} trials of {len(bought.trials):,} cases for each side" if many else "nothing was bought"
+    wanted = f"{many:,} of {len(bought.trials):,} cases were wanted for each side"
+    told = f"bought {bought.runs:,} trials; {wanted}" if many else "nothing was bought"
     for line in (told, bought.left_out, bought.stopped and f"not all were run: {bought.stopped}"):
         if line:
             errors.print(line, markup=False, soft_wrap=True)

@@ -21,13 +21,15 @@ class Bought:
 
     Attributes:
         gate: what it says at last.
-        trials: how many trials were bought of each case, for each side; empty if the first look told.
+        trials: how many trials were to be bought of each case, for each side; empty if the first look told.
+        runs: how many trials of both sides were bought, now or when it was asked before.
         left_out: why one side has no more trials, as one whose code is gone.
         stopped: why not all were run; None if they were.
     """
 
     gate: Gate
     trials: Mapping[str, int] = field(default_factory=dict[str, int])
+    runs: int = 0
     left_out: str | None = None
     stopped: str | None = None
 
@@ -70,6 +72,7 @@ class Buying(Imports):
         return Bought(
             gate=decide(before, after, replace(policy, spends=LOOKS[1])),
             trials=dict(wanted),
+            runs=sum(one.done for one in found),
             left_out=left_out,
             stopped=next((one.stopped for one in found if one.stopped), None),
         )

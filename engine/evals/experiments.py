@@ -13,7 +13,7 @@ from engine.evals.case import Case
 from engine.evals.datasets import Datasets
 from engine.evals.evaluators import Evaluator, Found, Succeeded
 from engine.evals.gate import Gate, Policy, Side, decide
-from engine.evals.modes import Mode, changes_of, mode_of, refuse_unrecorded, settings_of, up_to_passages
+from engine.evals.modes import Mode, changes_of, mode_of, refuse_unfit, refuse_unrecorded, settings_of, up_to_passages
 from engine.evals.purse import Purse
 from engine.evals.scoring import UNFINISHED
 from engine.evals.sides import side_of
@@ -91,7 +91,7 @@ class Experiments(Datasets):
             plan: how it is carried out.
 
         Raises:
-            InputError: there is no such dataset, or a setting is none.
+            InputError: there is no such dataset, an input of it does not fit the workflow, or a setting is none.
             ConfigurationError: there is no such workflow, a model of it cannot be asked, or an evaluator says no score.
         """
         if trials < 1:
@@ -103,6 +103,7 @@ class Experiments(Datasets):
         found, cases = await self.dataset(dataset, version=version, split=split)
         if mode is Mode.RECORDED:
             refuse_unrecorded(cases)
+        refuse_unfit(cases, changed)
         record = ExperimentRecord(
             experiment_id=self.clock.new_run_id(),
             workflow=workflow,

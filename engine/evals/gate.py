@@ -188,7 +188,10 @@ def _compare(name: str, baseline: Side, candidate: Side, policy: Policy) -> Metr
     clusters = [candidate.clusters.get(case, case) for case in cases]
     many = len(set(clusters))
     if many < FEWEST_CLUSTERS:
+        both = sorted({*baseline.metrics} & {*candidate.metrics})
         reason = f"both sides tried {many} clusters of cases, and {FEWEST_CLUSTERS} are the fewest that tell anything"
+        if name not in both:
+            reason = f"it is no metric of both sides, which are {', '.join(both) or 'none'}"
         return MetricDecision(
             name=name, decision=Decision.INCONCLUSIVE, reason=reason, cases=len(cases), clusters=many, unpaired=unpaired
         )

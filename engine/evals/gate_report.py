@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, cast
@@ -14,6 +15,7 @@ _COLOURS = {Decision.PASS: "#1a7f37", Decision.FAIL: "#cf222e", Decision.INCONCL
 _STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:70rem;padding:0 1rem;color:#1f2328}
 table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:.35rem .6rem;border-bottom:1px solid #d0d7de}
 h1 b{padding:.1rem .6rem;border-radius:.4rem;color:#fff}code{background:#f6f8fa;padding:0 .25rem}"""
+_NOT_XML = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _WIDTH, _ROW = 640, 34  # of the drawing, in pixels
 
 
@@ -25,7 +27,7 @@ def to_json(gate: Gate) -> dict[str, Any]:
 
 def to_markdown(gate: Gate, title: str) -> str:
     """Give it as Markdown, as for the summary of a pipeline."""
-    lines = [f"## {title}: {gate.decision}", "", *(f"- {_escaped(reason)}" for reason in gate.reasons), ""]
+    lines = [f"## {_escaped(title)}: {gate.decision}", "", *(f"- {_escaped(reason)}" for reason in gate.reasons), ""]
     lines += [f"| {' | '.join(_HEADINGS)} |", f"|{'---|' * len(_HEADINGS)}"]
     lines += [f"| {' | '.join(map(_escaped, _cells(one)))} |" for one in gate.metrics]
     lines += ["", *(f"- {one.decision} {_escaped(one.name)}: {_escaped(one.reason or 'holds')}" for one in gate.limits)]
@@ -140,8 +142,8 @@ def _escaped(text: str) -> str:
 
 
 def _xml(text: str) -> str:
-    """Leave out what XML cannot hold."""
-    return "".join(character for character in text if character >= " " or character in "\t\n")
+    """Leave out what XML 1.0 cannot hold: most control characters, surrogates and two that are no characters."""
+    return _NOT_XML.sub("", text)
 
 
 def _finite(value: Any) -> Any:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 
 from engine.definition.edges import END, START, Chain
+from engine.definition.state import initial_state
 from engine.definition.workflow import Workflow
 from engine.errors import InputError
 from engine.evals.case import Case
@@ -48,6 +49,19 @@ def refuse_unrecorded(cases: Sequence[Case]) -> None:
             f"{len(missing)} cases, {missing[0]} among them, were not made of runs, so nothing is recorded of them: "
             "make cases with `flowledger dataset add NAME --from-run RUN` or --where"
         )
+
+
+def refuse_unfit(cases: Sequence[Case], workflow: Workflow) -> None:
+    """Refuse cases whose input a workflow cannot take, before any is run and paid.
+
+    Raises:
+        InputError: an input does not fit the state; the first case is named.
+    """
+    for case in cases:
+        try:
+            initial_state(workflow.state, case.input)
+        except InputError as error:
+            raise InputError(f"the workflow {workflow.name!r} cannot take the case {case.case_id}: {error}") from error
 
 
 def up_to_passages(workflow: Workflow) -> Workflow:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from engine.definition.by_path import Frozen
 from engine.errors import DefinitionError, InputError, why_not
 from engine.evals.case import Case
-from engine.json_lines import object_in
+from engine.json_lines import lines_in, object_in
 
 Format = Literal["trajectories", "tau-bench"]
 Message = Mapping[str, Any]
@@ -124,8 +125,8 @@ def read_trajectories(file: Path, form: Format = "trajectories") -> list[Traject
     """
     try:
         data = file.read_bytes()
-        text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode()
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+        text = (gzip.decompress(data) if file.suffix == ".gz" else data).decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise InputError(f"the file {file} cannot be read: {why_not(error)}") from error
     found = [_read(given, where, form) for where, given in _objects_in(text, str(file))]
     if not found:
@@ -135,11 +136,11 @@ def read_trajectories(file: Path, form: Format = "trajectories") -> list[Traject
 
 def _objects_in(text: str, file: str) -> list[tuple[str, dict[str, Any]]]:
     if not text.lstrip().startswith("["):
-        lines = [(f"{file}, line {at}", line) for at, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = [(f"{file}, line {at}", line) for at, line in enumerate(lines_in(text), 1) if line.strip()]
         return [(where, object_in(line, where)) for where, line in lines]
     try:
         items = cast("list[Any]", json.loads(text))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{file}: it is not JSON: {error}") from error
     return [(f"{file}, item {at}", object_in(json.dumps(one), f"{file}, item {at}")) for at, one in enumerate(items, 1)]
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, insert, or_, select, update
 
 from engine.errors import InputError
 from engine.monitor_records import AlarmEventRecord, AlarmRecord, DeliveryRecord
@@ -23,7 +23,7 @@ def is_any_due(connection: Connection, names: Collection[str], now: datetime) ->
     found = {row.name: row.next_at for row in connection.execute(known)}
     if len(found) < len(names) or any(at <= now for at in found.values()):
         return True
-    waiting = select(alarm_deliveries.c.number).where(alarm_deliveries.c.next_at <= now).limit(1)
+    waiting = select(alarm_deliveries.c.number).where(_to_send(names, now)).limit(1)
     return connection.execute(waiting).first() is not None
 
 
@@ -95,9 +95,11 @@ def events(connection: Connection, name: str | None, limit: int) -> list[AlarmEv
     return records_of(AlarmEventRecord, connection.execute(query).all())
 
 
-def claim_deliveries(connection: Connection, now: datetime) -> list[tuple[DeliveryRecord, AlarmEventRecord]]:
-    """Give what is to be sent now, to send it alone; should that fail without a word, it is tried again in a minute."""
-    due = select(alarm_deliveries).where(alarm_deliveries.c.next_at <= now)
+def claim_deliveries(
+    connection: Connection, names: Collection[str], now: datetime
+) -> list[tuple[DeliveryRecord, AlarmEventRecord]]:
+    """Give what is to be sent now of these alarms, to send it alone; what fails without a word has another minute."""
+    due = select(alarm_deliveries).where(_to_send(names, now))
     due = due.order_by(alarm_deliveries.c.next_at).limit(_MOST_DELIVERIES).with_for_update(skip_locked=True)
     found: list[DeliveryRecord] = records_of(DeliveryRecord, connection.execute(due).all())
     told: list[tuple[DeliveryRecord, AlarmEventRecord]] = []
@@ -117,7 +119,16 @@ def delivered(connection: Connection, one: DeliveryRecord, values: Mapping[str, 
     connection.execute(update(table).where(it).values(**values))
 
 
-def deliveries(connection: Connection, limit: int = 200) -> list[DeliveryRecord]:
-    """Give what was sent or is on its way, the latest first."""
-    query = select(alarm_deliveries).order_by(alarm_deliveries.c.number.desc(), alarm_deliveries.c.sink).limit(limit)
-    return records_of(DeliveryRecord, connection.execute(query).all())
+def deliveries(connection: Connection, events: Collection[tuple[str, int]]) -> list[DeliveryRecord]:
+    """Give who was told of events, each by its alarm and number, or is to be, in the order of the sinks."""
+    table = alarm_deliveries
+    since = min((number for _, number in events), default=0)
+    near = table.c.alarm.in_({alarm for alarm, _ in events}) & (table.c.number >= since)
+    rows = connection.execute(select(table).where(near).order_by(table.c.number, table.c.sink)).all()
+    found: list[DeliveryRecord] = records_of(DeliveryRecord, rows)
+    return [one for one in found if (one.alarm, one.number) in events]
+
+
+def _to_send(names: Collection[str], now: datetime) -> ColumnElement[bool]:
+    """Choose what is due of these alarms: those of another app, or of another version of it, are its own to send."""
+    return (alarm_deliveries.c.next_at <= now) & alarm_deliveries.c.alarm.in_(list(names))

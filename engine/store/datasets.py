@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, insert, select, text
 from engine.errors import InputError
 from engine.eval_records import CaseRecord, DatasetRecord
 from engine.payloads import digest
+from engine.records import RunStatus
 from engine.store.hands import records_of
 from engine.store.origins import FOR_NOBODY
 from engine.store.tables import cases, datasets, outcomes, runs
@@ -78,7 +79,7 @@ def runs_where(
     """Give the ids of the newest runs that somebody asked for, that had an input, and that fit.
 
     Raises:
-        InputError: a condition is not known.
+        InputError: a condition or a status is not known.
     """
     columns = {"status": runs.c.status, "workflow": runs.c.workflow, "version": runs.c.version}
     columns |= {"tenant": runs.c.tenant, "user": runs.c.user_id}
@@ -88,6 +89,8 @@ def runs_where(
             said = select(outcomes.c.success).where(outcomes.c.run_id == runs.c.run_id)
             last = said.order_by(outcomes.c.id.desc()).limit(1).scalar_subquery()
             query = query.where(last.is_(value == "success"))
+        elif name == "status" and value not in set(RunStatus):
+            raise InputError(f"status={value}: a run is one of {', '.join(RunStatus)}")
         elif name in columns:
             query = query.where(columns[name] == value)
         else:

@@ -34,6 +34,9 @@ def test_an_alarm_is_checked_shown_acknowledged_and_silenced(watched):
     history = watched("alarms", "history", "fails").out
     assert "acknowledged by " in history
     assert "runs: " in history
+    assert "log: told at " in history
+    (arrived,) = told[2]["deliveries"]
+    assert (arrived["sink"], arrived["attempts"], arrived["trouble"]) == ("0 log", 1, None)
 
 
 def test_online_scores_are_made_and_shown(watched):

@@ -24,12 +24,39 @@ def test_failed_runs_become_cases_that_can_be_taken_elsewhere(flowledger, tmp_pa
     assert "0 added, 2 in all, 2 nearly the same as others left out" in again
 
 
+def test_a_text_with_separators_of_unicode_stays_one_line_of_a_file(flowledger, tmp_path):
+    file, copied = tmp_path / "cases.jsonl", tmp_path / "copied.jsonl"
+    text = "one\u2028two\u0085three"
+    file.write_text("\ufeff" + json.dumps({"question": text}, ensure_ascii=False) + "\r\n", encoding="utf-8")
+    first = json.loads(flowledger("dataset", "add", "seen", "--file", str(file), "--json").out)
+    copied.write_text(flowledger("dataset", "export", "seen").out, encoding="utf-8")
+    second = json.loads(flowledger("dataset", "add", "copy", "--file", str(copied), "--json").out)
+    assert (first["cases"], second["version"]) == (1, first["version"])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('{"question": ' + "[" * 200_000, "nested too deeply"),
+        ('{"question": NaN}', "it is not JSON"),
+        ('{"question": 1e999}', "it is not JSON"),
+        ('{"question": "\\ud800"}', "which is no character"),
+    ],
+)
+def test_a_line_that_cannot_be_kept_is_named(flowledger, tmp_path, line, said):
+    file = tmp_path / "cases.jsonl"
+    file.write_text(f'{{"question": "good"}}\n{line}\n', encoding="utf-8")
+    found = flowledger("dataset", "add", "seen", "--file", str(file))
+    assert (found.code, "line 2: " in found.err, said in found.err, "Traceback" in found.err) == (2, True, True, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["add", "seen"], "say where the cases are from"),
         (["add", "seen", "--where", "status"], "write conditions like"),
         (["add", "seen", "--where", "colour=red"], "runs are chosen by"),
+        (["add", "seen", "--where", "status=fialed"], "a run is one of"),
         (["add", "seen", "--where", "status=failed"], "there is no case to add"),
         (["add", "seen", "--file", "nowhere.jsonl"], "cannot be read"),
         (["show", "nowhere"], "no dataset"),

@@ -68,6 +68,16 @@ def test_what_is_no_trajectory_is_said_in_a_sentence(flowledger, tmp_path, rows,
     assert (found.code, said in found.err, "Traceback" in found.err) == (2, True, False), found.err
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [("damaged.jsonl.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + b"\xff" * 20), ("deep.json", b"[" * 200_000)],
+)
+def test_a_damaged_file_is_said(flowledger, tmp_path, name, data):
+    (tmp_path / name).write_bytes(data)
+    found = flowledger("eval", "import", str(tmp_path / name), "--workflow", "airline")
+    assert (found.code, name in found.err, "Traceback" in found.err) == (2, True, False)
+
+
 def test_a_file_that_is_not_there_is_said(flowledger):
     said = flowledger("eval", "import", "nowhere.jsonl").err
     assert "the file nowhere.jsonl cannot be read: No such file or directory\n" in said

@@ -16,7 +16,6 @@ from engine.errors import ConfigurationError, InputError
 from engine.records import RunStatus
 from engine.reports.measures import METRICS, Measurement, Wanted, measure
 from engine.statistics.intervals import Interval
-from engine.store import alarms as stored
 from engine.testing import StillClock
 from tests.contract.test_costs import NOW, call, outcome, run
 from tests.databases import SHARED
@@ -159,19 +158,24 @@ class Server:
         writer.close()
 
 
+async def deliveries(app):
+    """Give who was told of the alarm's first event, or is to be."""
+    return (await app.alarm_deliveries(await app.alarm_events("fails")))["fails#1"]
+
+
 async def test_a_webhook_is_signed_tried_again_and_its_secrets_are_kept_nowhere(url, monkeypatch):
     monkeypatch.setenv("HOOK_SECRET", "s3cret")
     async with Server(503) as server, watching(url, Webhook(server.url, secret_env="HOOK_SECRET")) as app:
         await app.ledger.commit([run(n, status=RunStatus.FAILED) for n in range(1, 11)])
         app.clock.advance(1)
         assert len(await app.check_alarms()) == 1
-        (waiting,) = await app.ledger.read(stored.deliveries)
+        (waiting,) = await deliveries(app)
         assert (waiting.trouble, waiting.delivered_at) == ("the host answered 503", None)
         await app.check_alarms()
         assert len(server.taken) == 1, "not yet"
         app.clock.advance(5)
         await app.check_alarms()
-        (arrived,) = await app.ledger.read(stored.deliveries)
+        (arrived,) = await deliveries(app)
         assert (arrived.attempts, arrived.next_at, arrived.trouble) == (2, None, None)
         headers, body = server.taken[1]
         seconds, _, told = headers["x-flowledger-signature"].partition(",v1=")
@@ -187,8 +191,23 @@ async def test_a_sink_that_refuses_for_good_is_not_tried_again(url):
         await app.ledger.commit([run(n, status=RunStatus.FAILED) for n in range(1, 11)])
         app.clock.advance(1)
         await app.check_alarms()
-        (gone,) = await app.ledger.read(stored.deliveries)
+        (gone,) = await deliveries(app)
         assert (gone.next_at, gone.trouble) == (None, "the host answered 401")
+
+
+async def test_an_app_without_an_alarm_leaves_its_events_to_the_apps_that_have_it(url):
+    async with Server(503) as server, watching(url, Webhook(server.url)) as app:
+        await app.ledger.commit([run(n, status=RunStatus.FAILED) for n in range(1, 11)])
+        app.clock.advance(1)
+        await app.check_alarms()
+        app.clock.advance(5)
+        alarms, app.alarms = app.alarms, [Alarm(name="other", metric="run_failure_rate", above=0.5)]
+        await app.check_alarms(is_due=True)
+        assert len(server.taken) == 1
+        app.alarms = alarms
+        await app.check_alarms()
+        (arrived,) = await deliveries(app)
+        assert (arrived.attempts, arrived.trouble, arrived.next_at) == (2, None, None)
 
 
 class Broken:
@@ -205,7 +224,7 @@ async def test_a_sink_that_breaks_is_tried_again_and_says_nothing_of_what_it_hol
         await app.ledger.commit([run(n, status=RunStatus.FAILED) for n in range(1, 11)])
         app.clock.advance(1)
         assert len(await app.check_alarms()) == 1
-        (waiting,) = await app.ledger.read(stored.deliveries)
+        (waiting,) = await deliveries(app)
         assert (waiting.trouble, waiting.delivered_at) == ("the sink broke: ValueError", None)
         assert waiting.next_at is not None
 
@@ -228,6 +247,8 @@ async def test_a_command_is_given_json_and_its_faults_are_sentences(tmp_path):
         )
     with pytest.raises(NotDeliveredError, match=r"longer than 0\.05 s"):
         await Command(["sleep", "60"], seconds=0.05).send(event, 0)
+    with pytest.raises(NotDeliveredError, match=r"longer than 0\.05 s"):  # what a shell has started ends as well
+        await asyncio.wait_for(Command(["sh", "-c", "sleep 60; true"], seconds=0.05).send(event, 0), 30)
     with pytest.raises(NotDeliveredError, match="cannot be run"):
         await Command(["/nothing/there"]).send(event, 0)
     with pytest.raises(ConfigurationError, match="is a list of a program"):

@@ -69,6 +69,8 @@ async def test_what_its_budget_leaves_undone_is_bought_by_asking_again():
         await tried(app)
         cut = await app.gate_buying("before", "after", POLICY, trials=36, plan=Plan(max_nano_usd=300_000))
         assert cut.stopped is not None
+        nothing = await app.gate_buying("before", "after", POLICY, trials=48, plan=Plan(max_nano_usd=1))
+        assert (cut.runs > 0, nothing.runs, sum(nothing.trials.values())) == (True, cut.runs, 48)
         assert 24 < len(await app.ledger.runs(limit=500)) < 96
         whole = await app.gate_buying("before", "after", POLICY, trials=36)
         assert (whole.gate.decision, len(await app.ledger.runs(limit=500))) == (Decision.FAIL, 96)

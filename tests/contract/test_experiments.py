@@ -156,6 +156,19 @@ async def test_a_judge_says_how_good_and_one_that_prefers_what_comes_first_decid
         assert rows["preferred-prefers"].mean.value == 0.5
 
 
+async def test_an_input_that_does_not_fit_is_named_before_anything_is_run():
+    async with tried(says()) as app:
+        await app.add_cases("faq", [*FAQ, unfit := Case(input={"questoin": "What is a step?"})])
+        with pytest.raises(
+            InputError, match=rf"'says' cannot take the case {unfit.case_id}: .*question: field required"
+        ):
+            await app.experiment("says", "faq")
+        await app.add_cases("fit", FAQ)
+        with pytest.raises(ConfigurationError, match="is a list: an evaluator is a function"):
+            await app.experiment("says", "fit", plan=Plan(evaluators=["tests.contract.test_experiments:FAQ"]))
+        assert (await app.experiments(), await app.ledger.runs(limit=1)) == ([], [])
+
+
 async def test_what_cannot_be_is_said_before_or_in_one_sentence():
     async with tried(says()) as app:
         with pytest.raises(InputError, match="no dataset"):

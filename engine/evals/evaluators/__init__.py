@@ -6,6 +6,7 @@ from engine.evals.evaluators.evaluator import Evaluator, FunctionEvaluator, Scor
 from engine.evals.evaluators.grounding import QuotesStand, Supported
 from engine.evals.evaluators.judge import Judge, Preferred
 from engine.evals.evaluators.retrieval import AllFound, Found, Ndcg, Precision, Recall, ReciprocalRank
+from engine.evals.evaluators.safety import Safe
 from engine.evals.evaluators.trajectory import Abstains, Arguments, Calls, FinalState, ForbiddenTools, NoLoops, Tools
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "QuotesStand",
     "Recall",
     "ReciprocalRank",
+    "Safe",
     "Score",
     "Succeeded",
     "Supported",

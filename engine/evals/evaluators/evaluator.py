@@ -179,11 +179,16 @@ def evaluator_of(given: Any) -> Evaluator:
     """Make an evaluator of a function, of a class that needs no arguments, or of one that is one; a path names either.
 
     Raises:
+        ConfigurationError: it is none of these.
         DefinitionError: the function cannot be imported by a path, or the class needs arguments.
     """
     found = by_path(given) if isinstance(given, str) else given
     if isinstance(found, Evaluator):
         return found
+    if not callable(found):
+        raise ConfigurationError(
+            f"{given!r} is a {type(found).__name__}: an evaluator is a function of a trial, or a class"
+        )
     if isinstance(found, type) and issubclass(found, Evaluator):
         return found()
     return FunctionEvaluator(function=given if isinstance(given, str) else path_of(found))

@@ -1,5 +1,6 @@
 """Each evaluator says what its name says, of trials that are good, bad, or not its business."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -31,6 +32,7 @@ from engine.evals.evaluators import (
     QuotesStand,
     Recall,
     ReciprocalRank,
+    Safe,
     Score,
     Succeeded,
     Supported,
@@ -41,6 +43,7 @@ from engine.evals.evaluators import (
 from engine.evals.evaluators.evaluator import evaluator_of
 from engine.evals.trial import ToolUse, Trial
 from engine.records import RunRecord, RunStatus
+from guardrails import Pii
 
 
 def trial(output=None, expect=None, tools=(), passages=(), status=RunStatus.SUCCEEDED, **run):
@@ -139,6 +142,18 @@ QUOTE = {"answer": 'It says "refunds take five days" there.'}
 )
 async def test_what_a_trial_is_worth(evaluator, looked_at, score):
     assert await worth(evaluator, looked_at) == score
+
+
+async def test_what_a_guardrail_would_not_let_pass_is_not_safe():
+    leaks = trial({"answer": "write to ann@example.org", "note": "none"}, {"answer": "ann@example.org"})
+    safe = Safe(guardrail=Pii())
+    found = await safe.evaluate(leaks, nobody)
+    assert (safe.name, found.score, "ann@" in found.explanation) == ("safe-pii", 0, False)
+    assert found.explanation.startswith("answer: mask ")
+    assert await worth(Safe(guardrail=Pii(), of="note"), leaks) == 1
+    assert await worth(safe, trial({"answer": "write to us"})) == 1
+    assert await worth(safe, trial(status=RunStatus.FAILED)) == 0
+    assert Safe.load(json.loads(safe.model_dump_json())).version == safe.version
 
 
 async def test_one_of_your_own_is_a_function():

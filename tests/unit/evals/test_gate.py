@@ -90,7 +90,11 @@ def test_what_has_no_pairs_is_told():
     assert decide(Side(metrics={}), Side(metrics={})).reasons == ["there is no metric that both sides have"]
     before, after = side(*[1] * 100), side(*[1] * 90)
     assert len(decide(before, after).metrics[0].unpaired) == 10
-    assert decide(before, after, Policy(metrics=["other"])).decision is INCONCLUSIVE
+    unknown = decide(before, after, Policy(metrics=["other"]))
+    assert (unknown.decision, unknown.reasons[0]) == (
+        INCONCLUSIVE,
+        "other: it is no metric of both sides, which are good",
+    )
 
 
 def test_flaky_cases_and_all_of_k_trials_are_told_and_costs_compared():
