@@ -114,11 +114,9 @@ async def bytes_left(names: Sequence[str], workflow: Workflow, texts: list[str],
     for name in track(names, f"bytes of {workflow.name}", console=STDERR, transient=True):
         with fresh_database(name, postgres) as database:
             async with runs_of(name, database, workflow) as one_run:
-                if texts:
-                    await measure_texts(one_run, texts, side_by_side=10)
+                await measure_texts(one_run, texts, side_by_side=10)
             rows[name] = {"bytes": size_of(database) / unit}
-        peer = PEERS.get(name.removesuffix(KEEPING_ALL))
-        if peer and texts:
+        if peer := PEERS.get(name.removesuffix(KEEPING_ALL)):
             rows[name]["to peer"] = rows[name]["bytes"] / rows[peer]["bytes"]
     return rows
 
@@ -243,7 +241,6 @@ def main() -> None:
         size = sum(len(text + message) for text in said for message in MESSAGES)
         title = f"on disk, a byte of {TALKS} runs of {TURNS} messages"
         found[title] = asyncio.run(bytes_left(both, TALK, said, size, postgres))
-        found["on disk, nothing"] = asyncio.run(bytes_left(both, TALK, [], 1, postgres))
     if options.json:
         print(json.dumps(found))
         return
