@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,7 +38,8 @@ def add(
     where: Annotated[
         str | None,
         typer.Option(
-            "--where", help="Runs to make cases of: status=failed,workflow=ask; also version, tenant, user, outcome."
+            *("--where", "--query"),
+            help="Runs to make cases of: status=failed,workflow=ask; also version, tenant, user, outcome.",
         ),
     ] = None,
     file: Annotated[
@@ -151,10 +153,11 @@ def _cases(app: App, name: str, version: str | None, split: str | None) -> Seque
 
 
 def _conditions(text: str) -> dict[str, str]:
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if not pairs or not all(equals and value for _, equals, value in pairs):
+    pairs = [part.partition("=") for part in re.split(r",|\sand\s", text, flags=re.IGNORECASE) if part.strip()]
+    found = {name.strip(): value.strip().strip("'\"") for name, _, value in pairs}
+    if not found or not all(name and value for name, value in found.items()):
         raise InputError(f"--where {text!r}: write conditions like status=failed,workflow=ask")
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return found
 
 
 def _lines(file: str) -> list[str]:

@@ -5,6 +5,12 @@ import json
 import pytest
 
 
+def test_runs_are_chosen_by_a_query_as_sql_would_say_it(flowledger):
+    flowledger("run", "tool-raises", "question=Why?")
+    added = flowledger("dataset", "add", "seen", "--query", "status='failed' AND workflow=\"tool-raises\"", "--json")
+    assert (added.code, json.loads(added.out)["cases"]) == (0, 1)
+
+
 def test_failed_runs_become_cases_that_can_be_taken_elsewhere(flowledger, tmp_path):
     flowledger("run", "nonsense", "question=which way")
     run = json.loads(flowledger("run", "say", "question=what is a run", "--json").out)["run_id"]
