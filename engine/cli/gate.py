@@ -80,6 +80,7 @@ def gate(
     policy = _policy(metric, margin, level, at_least, p95, usd_per_run)
     if buys is None and max_cost is not None:
         raise InputError("--max-cost is for trials that are bought: say how many with --buy-trials")
+    _see_to_folders(junit, markdown, html)  # before anything is bought or rolled back
     loaded = load_app(app, database)
     plan = plan_of(None, concurrency, max_cost)
 
@@ -95,10 +96,9 @@ def gate(
         return found
 
     found = asyncio.run(within(loaded, work))
-    title = f"{baseline} to {candidate}"
     for file, write in ((junit, to_junit), (markdown, to_markdown), (html, to_html)):
         if file is not None:
-            _write(file, write(found, title))
+            _write(file, write(found, f"{baseline} to {candidate}"))
     if as_json:
         typer.echo(json.dumps(to_json(found)))
     else:
@@ -158,6 +158,14 @@ def _least(text: str) -> tuple[str, float]:
     if not equals or not 0 <= least <= 1:
         raise InputError(f"--at-least {text!r}: write a metric and a share, as in no-leak=1")
     return name, least
+
+
+def _see_to_folders(*files: Path | None) -> None:
+    for file in files:
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            raise InputError(
+                f"{file} cannot be written: {'it is a folder' if file.is_dir() else 'its folder is missing'}"
+            )
 
 
 def _write(file: Path, text: str) -> None:
