@@ -208,11 +208,17 @@ def _postgresql(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _: Any) -> None:  # pyright: ignore[reportUnusedFunction]
-        connection.autocommit = True  # one message, not three
-        connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
-        lease_ms = round(engine.get_execution_options()[LEASE_OPTION] * 1000)  # whoever froze within one ends with it
-        connection.execute(f"SET idle_in_transaction_session_timeout = {lease_ms}")
-        connection.execute(f"SET jit = off; {_ROOM_TO_SORT}")
+        try:
+            connection.autocommit = True  # one message, not three
+            connection.execute(f"SET lock_timeout = {lock_timeout_ms()}")
+            lease_ms = round(
+                engine.get_execution_options()[LEASE_OPTION] * 1000
+            )  # whoever froze within one ends with it
+            connection.execute(f"SET idle_in_transaction_session_timeout = {lease_ms}")
+            connection.execute(f"SET jit = off; {_ROOM_TO_SORT}")
+        except BaseException:  # nobody else knows of it yet
+            connection.close()
+            raise
         connection.autocommit = False
         connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
 
