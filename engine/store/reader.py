@@ -4,6 +4,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, select
@@ -42,7 +43,10 @@ class Reader:
         try:
             return await asyncio.shield(asking)
         except asyncio.CancelledError:  # the thread reads on; its connection is given back before anybody closes it
-            await asyncio.gather(asking, return_exceptions=True)
+            while not asking.done():
+                with suppress(asyncio.CancelledError):  # who stops something cancels it until it has ended
+                    await asyncio.wait([asking])
+            _ = asking.cancelled() or asking.exception()  # nobody is left to hear of it
             raise
 
     def read_now(self, question: Callable[[Connection], Read]) -> Read:
