@@ -1,10 +1,11 @@
 """The clock of production: real time, fresh ids and real chance."""
 
 import asyncio
-import random
 import secrets
 import time
 from datetime import UTC, datetime
+
+_CHANCE = secrets.SystemRandom()  # apart from what programs seed, and not the same in processes that are forked
 
 
 class SystemClock:
@@ -34,4 +35,4 @@ class SystemClock:
 
     def random(self) -> float:
         """Draw a number from 0 (inclusive) to 1 (exclusive)."""
-        return random.random()  # noqa: S311 - jitter, not a secret
+        return _CHANCE.random()

@@ -197,8 +197,12 @@ async def test_runs_of_another_process_lose_nothing_while_somebody_prunes(ledger
         record.output_payload = outbox.pack(texts)
         await other.finish(record, outbox)
 
+    has_pruned = asyncio.Event()
+
     async def work_all() -> None:
         for start in range(1, 81, 8):
+            if start > 40:
+                await has_pruned.wait()  # else all may be done within the first
             await asyncio.gather(*(work(number) for number in range(start, start + 8)))
 
     working = asyncio.create_task(work_all())
@@ -206,6 +210,7 @@ async def test_runs_of_another_process_lose_nothing_while_somebody_prunes(ledger
     while not working.done():
         await prune(ledger, WHOLE)
         prunes += 1
+        has_pruned.set()
     await working
     await prune(ledger, WHOLE)
     assert prunes > 1
