@@ -7,8 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption
-from engine.cli.prune import confirm, moment
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, confirm, parse_older_than
 from engine.cli.render import console, progress
 from engine.store import offload as moving
 from engine.store.ended_runs import Scope
@@ -36,7 +35,7 @@ def offload(
     Example: flowledger db offload s3://bucket/ledger --older-than 90d
     """
     loaded, folder = load_app(app, database), folder_of(folder)
-    scope = Scope(moment(older_than, loaded.clock.now()), whole_runs=True)
+    scope = Scope(parse_older_than(older_than, loaded.clock.now()), whole_runs=True)
 
     async def work() -> dict[str, Any]:
         async with loaded:
@@ -46,7 +45,7 @@ def offload(
             if not as_json:
                 console.print(f"{len(planned):,} payloads, {found['bytes']:,} bytes in the database")
             if planned and not dry_run:
-                confirm("Move them?", yes=yes, to="move them")
+                confirm("Move them?", yes=yes, add="--yes to move them, or --dry-run to look only")
                 with progress() as on_progress:
                     await moving.offload(loaded.ledger, folder, planned, on_progress)
                 found["moved"] = True

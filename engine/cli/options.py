@@ -3,6 +3,7 @@
 import asyncio
 import getpass
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -170,3 +171,31 @@ def _span(text: str) -> timedelta | None:
 def _moment(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def parse_older_than(text: str, now: datetime) -> datetime:
+    """Read `--older-than`.
+
+    Raises:
+        InputError: it is neither a span nor a date.
+    """
+    try:
+        found = parse_since(text, now)
+    except (InputError, OverflowError):
+        found = None
+    if found is None:
+        raise InputError(f"--older-than {text!r} is neither a span like 12h or 30d nor a date like 2026-01-31")
+    return found
+
+
+def confirm(question: str, *, yes: bool, add: str) -> None:
+    """Go on if somebody says so.
+
+    Raises:
+        InputError: nobody is there who could; the sentence says what to add instead.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is here who could confirm this: add {add}")
+    typer.confirm(question, abort=True, err=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
@@ -14,7 +13,7 @@ from rich.table import Column, Table
 
 from engine.app import App
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, parse_since
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, SinceOption, confirm, parse_since
 from engine.cli.render import console, moment, money
 from engine.errors import ConfigurationError, InputError
 from engine.price_records import CostVersionRecord, PriceRecord
@@ -131,7 +130,7 @@ def override(
                 f"${record.cache_read or record.input} cache read, ${record.cache_write or record.input} cache write"
             )
             console.print(f"  then: ${record.input} in, ${record.output} out, {cached}", markup=False)
-            _ask("Write this price down?", yes=yes)
+            confirm("Write this price down?", yes=yes, add="--yes to write it")
             await add_price(ledger, record)
 
     asyncio.run(work())
@@ -162,7 +161,7 @@ def reprice(
                 _compare(found)
             if not found.costs:
                 return _sums(found, None)
-            _ask("Write this as a new cost version?", yes=yes)
+            confirm("Write this as a new cost version?", yes=yes, add="--yes to write it")
             version = CostVersionRecord(
                 version=0,
                 created_at=now,
@@ -205,19 +204,6 @@ def _compare(found: Repriced) -> None:
         ("now", found.new_nano_usd, found.new_unknown),
     ):
         console.print(f"  {name}: {money(to_usd(nano_usd))}" + (f" and {unknown:,} unknown" if unknown else ""))
-
-
-def _ask(question: str, *, yes: bool) -> None:
-    """Go on if somebody says so.
-
-    Raises:
-        InputError: nobody is there who could.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError("nobody is here who could confirm this: add --yes to write it")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _dollars(option: str, text: str) -> str:

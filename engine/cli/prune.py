@@ -2,17 +2,14 @@
 
 import asyncio
 import json
-import sys
-from datetime import datetime
 from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
 from engine.cli.loading import load_app
-from engine.cli.options import AppOption, DatabaseOption, JsonOption, parse_since
+from engine.cli.options import AppOption, DatabaseOption, JsonOption, confirm, parse_older_than
 from engine.cli.render import console, progress
-from engine.errors import InputError
 from engine.store import retention
 from engine.store.ended_runs import Amounts, Scope
 
@@ -41,7 +38,7 @@ def prune(
     Example: flowledger db prune --older-than 30d
     """
     loaded = load_app(app, database)
-    scope = Scope(moment(older_than, loaded.clock.now()), whole_runs=runs)
+    scope = Scope(parse_older_than(older_than, loaded.clock.now()), whole_runs=runs)
 
     async def work() -> dict[str, Any]:
         async with loaded:
@@ -52,7 +49,7 @@ def prune(
             if not as_json:
                 _show(planned, scope)
             if not (dry_run or is_empty):
-                confirm("Delete this?", yes=yes, to="delete it")
+                confirm("Delete this?", yes=yes, add="--yes to delete it, or --dry-run to look only")
                 with progress() as on_progress:
                     pruned = await retention.prune(loaded.ledger, scope, on_progress)
                 found |= {"deleted": True, **_plain(pruned.amounts), "waiting_payloads": pruned.payloads.waiting}
@@ -65,34 +62,6 @@ def prune(
         typer.echo(json.dumps(found))
     else:
         _tell(found)
-
-
-def moment(text: str, now: datetime) -> datetime:
-    """Read `--older-than`.
-
-    Raises:
-        InputError: it is neither a span nor a date.
-    """
-    try:
-        found = parse_since(text, now)
-    except (InputError, OverflowError):
-        found = None
-    if found is None:
-        raise InputError(f"--older-than {text!r} is neither a span like 12h or 30d nor a date like 2026-01-31")
-    return found
-
-
-def confirm(question: str, *, yes: bool, to: str) -> None:
-    """Go on if somebody says so.
-
-    Raises:
-        InputError: nobody is there who could.
-    """
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise InputError(f"nobody is here who could confirm this: add --yes to {to}, or --dry-run to look only")
-    typer.confirm(question, abort=True, err=True)
 
 
 def _plain(amounts: Amounts) -> dict[str, dict[str, int | None]]:

@@ -14,16 +14,7 @@ from engine.ports import Taken
 from engine.records import RunStatus
 from engine.store import tables
 from engine.store.hands import history_of
-from engine.store.lanes import (
-    Room,
-    Wanted,
-    count_starts,
-    due,
-    not_paused,
-    open_lanes,
-    room_of,
-    shares,
-)
+from engine.store.lanes import Room, Wanted, count_starts, due, not_paused, open_lanes, room_of, shares
 from engine.store.lease import Lease, beats, may_be_dead, time_of
 from engine.store.lease_time import lease_of
 from engine.store.picking import begin
@@ -59,7 +50,7 @@ def reap(connection: Connection) -> list[str]:
     dead = _dead(connection, now)
     if not dead:
         return []
-    at_work = (_entries.c.run_id == _runs.c.run_id) & (tables.IS_RUNNING)
+    at_work = (_entries.c.run_id == _runs.c.run_id) & tables.IS_RUNNING
     theirs = _runs.c.worker_id.in_([worker for worker in dead if worker])
     if None in dead:
         theirs |= _runs.c.worker_id.is_(None)
@@ -82,7 +73,7 @@ def reap(connection: Connection) -> list[str]:
 
 def _dead(connection: Connection, now: datetime) -> list[str | None]:
     """Give the dead that have runs, and None for runs of nobody: without a look at each run that is worked on."""
-    has = (_runs.c.worker_id == _workers.c.worker_id) & (tables.IS_RUNNING)
+    has = (_runs.c.worker_id == _workers.c.worker_id) & tables.IS_RUNNING
     lease_seconds = lease_of(connection)
     doubtful = select(_workers).where(may_be_dead(now, lease_seconds), select(_runs.c.run_id).where(has).exists())
     found = connection.execute(doubtful).all()
