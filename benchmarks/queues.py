@@ -216,12 +216,12 @@ def compare_tenants(options: argparse.Namespace) -> dict[str, Figures]:
             continue
         with fresh(one, options.postgres) as url, Workers(name, url, 1) as working:
             working.begin()
-            small = [20 * number + 1 for number in range(120)]  # the lane is the rest of a division by 20
-            alone = asyncio.run(one_by_one(one, url, small[:60], 0.1))
-            wait_for(one, working, 60, patience=60)
+            small = [20 * number + 1 for number in range(300)]  # the lane is the rest of a division by 20
+            alone = asyncio.run(one_by_one(one, url, small[:150], 0.1))
+            wait_for(one, working, 150, patience=60)
             asyncio.run(enqueue(one, url, [20 * number for number in range(options.flood)], seconds=0.2))
-            beside = asyncio.run(one_by_one(one, url, small[60:], 0.1))
-            still = 60 + options.flood - one.finished(url)
+            beside = asyncio.run(one_by_one(one, url, small[150:], 0.1))
+            still = 150 + options.flood - one.finished(url)
             while any(number not in starts() for number in small):
                 time.sleep(0.05)
             (p50, p95), (flooded, worst) = lateness(alone), lateness(beside)

@@ -30,7 +30,7 @@ from engine.store.statements import (
 Stream = tuple[str, str]
 Writable = Record | Row | FinishedRun | EntryLeft | EntryEnded
 _OF_JSON_SQLITE = "IN (SELECT value FROM json_each(?))"
-_OF_JSON_POSTGRES = "= ANY(SELECT json_array_elements_text($1::json))"
+_OF_JSON_POSTGRES = "= ANY(ARRAY(SELECT json_array_elements_text($1::json)))"
 _NAMED_SQLITE = "SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true"
 _NAMED_POSTGRES = "SELECT * FROM unnest($1::text[], $2::text[])"
 _MOST_REMEMBERED = 10_000  # streams

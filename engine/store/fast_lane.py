@@ -7,6 +7,7 @@ from typing import Any
 from engine.crash_points import reach
 from engine.store.database import Database, lock_timeout_ms
 from engine.store.one_statement import OneStatement
+from engine.store.transactions import BY_INDEX
 
 
 class FastLane:
@@ -59,6 +60,7 @@ class FastLane:
             connection = await AsyncConnection.connect(*places, **names, autocommit=True)
             try:
                 await connection.execute("SELECT set_config('lock_timeout', %s, false)", (bound,))
+                await connection.execute(BY_INDEX)
             except BaseException:
                 await connection.close()
                 raise

@@ -19,6 +19,9 @@ _entries, _lanes, _queues, _limits = tables.queue_entries, tables.lanes, tables.
 Lane = tuple[str, str]
 """Its queue and its name."""
 
+_BURST = 6
+"""Runs that a lane gives at once where there are others: a run of theirs would wait until all of these have begun."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -128,7 +131,7 @@ def room_of(connection: Connection, queues: Collection[str]) -> Room:
 def shares(
     connection: Connection, lanes: Sequence[Any], capacity: int, *, spare: int = 0, busy: Collection[Lane] = ()
 ) -> Mapping[Lane, int]:
-    """Say how many runs each lane may give: as many as the others, and no more than its limits leave.
+    """Say how many runs each lane may give: as many as the others, few at once, and no more than its limits leave.
 
     So many spare places are only for lanes that are not busy, and these get one each.
     """
@@ -137,6 +140,7 @@ def shares(
     left = capacity - spare
     for number, lane in enumerate(lanes):
         share = -(-left // (len(lanes) - number))
+        share = min(share, _BURST) if lane.has_others else share
         is_spared = share <= 0 < spare and (lane.queue, lane.lane) not in busy
         share = 1 if is_spared else share
         if lane.max_running is not None:

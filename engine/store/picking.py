@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, text, tuple_, update
+from sqlalchemy import Connection, select, text, true, tuple_, update
 
 from engine.records import RunRecord, RunStatus
 from engine.store import tables
@@ -16,7 +16,8 @@ from engine.store.lease import clock_of
 _AT_REST = (RunStatus.QUEUED, RunStatus.WAITING)
 _entries, _lanes, _runs = tables.queue_entries, tables.lanes, tables.runs
 
-# Rows are found by arrays of ids, since the planner takes what is picked for a tenth of a lane and would read all.
+# Rows are found by arrays of ids, since the planner takes what is picked for a tenth of a lane and would read all; and
+# what is said of their status uses no index, or all that is queued may be read.
 _AT_ONCE = text("""
 WITH share AS MATERIALIZED (
     SELECT * FROM unnest(CAST(:queues AS text[]), CAST(:lanes AS text[]), CAST(:mosts AS int[])) WITH ORDINALITY
@@ -38,7 +39,8 @@ WITH share AS MATERIALIZED (
 ), begun AS (
     UPDATE runs SET status = 'running', worker_id = :worker_id, claimed_at = :now, fence = runs.fence + 1,
         ended_at = NULL, cancel_requested_at = NULL, error_type = NULL, error_message = NULL, error_node = NULL
-    WHERE runs.run_id = ANY(ARRAY(SELECT run_id FROM picked)) AND runs.status IN ('queued', 'waiting') RETURNING runs.*
+    WHERE runs.run_id = ANY(ARRAY(SELECT run_id FROM picked)) AND (runs.status IN ('queued', 'waiting')) IS TRUE
+    RETURNING runs.*
 )
 SELECT begun.*, taken.attempts AS taken_attempts, picked.queue AS of_queue, picked.lane AS of_lane
 FROM begun JOIN taken USING (run_id) JOIN picked USING (run_id)
@@ -71,7 +73,8 @@ def begin(
     begun = begun.values(available_at=None, taken_at=clock, attempts=_entries.c.attempts + 1)
     counted = connection.execute(begun.returning(_entries.c.run_id, _entries.c.attempts)).all()
     attempts = {row.run_id: row.attempts for row in counted}
-    taken = update(_runs).where(_runs.c.run_id.in_(list(picked)), _runs.c.status.in_(_AT_REST))
+    at_rest = _runs.c.status.in_(_AT_REST).is_(true())  # by no index, as above
+    taken = update(_runs).where(_runs.c.run_id.in_(list(picked)), at_rest)
     values = begun_by(worker_id, now) | {"fence": _runs.c.fence + 1}
     records = records_of(RunRecord, connection.execute(taken.values(**values).returning(_runs)).all())
     ours = {record.run_id: record for record in records}

@@ -196,7 +196,9 @@ class RunLedger:
         Raises:
             StoreError: the database refused.
         """
-        return await self._writer.do(lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now))
+        return await self._writer.do_first(
+            lambda connection: run_queue.claim(connection, self._lease, wanted, capacity, now)
+        )
 
     async def reap(self) -> list[str]:
         """Queue again what dead workers had, and give its ids; nothing while this process was itself unheard of lately.

@@ -9,7 +9,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from engine.store.tables import metadata
 
-HEAD = "0024"
+HEAD = "0025"
 """The revision that this engine reads and writes."""
 
 _FOLDER = Path(__file__).parent / "migrations"

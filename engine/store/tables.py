@@ -151,6 +151,7 @@ Index(
     queue_entries.c.lane,
     queue_entries.c.priority.desc(),
     queue_entries.c.available_at,
+    queue_entries.c.enqueued_at,
     sqlite_where=_MAY_BE_TAKEN,
     postgresql_where=_MAY_BE_TAKEN,
 )

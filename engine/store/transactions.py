@@ -19,6 +19,9 @@ _LOST_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # the same for a server that
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "53300"})  # serialization, deadlock, lock, too many connections
 
+BY_INDEX = "SET enable_seqscan = off"
+"""Has PostgreSQL find rows by index, also by plans that it made when the tables were small or not looked at yet."""
+
 
 class Transactions:
     """Runs transactions over one connection, which is made anew when it was lost.
@@ -68,7 +71,10 @@ class Transactions:
                 with connection.begin() as transaction:
                     result = work(connection)
                     if asks:
-                        done = result, str(connection.scalar(text("SELECT CAST(pg_current_xact_id() AS text)")))
+                        done = (
+                            result,
+                            str(connection.scalar(text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)"))),
+                        )
                     reach("before commit")
                     transaction.commit()
                 self._waits = None
@@ -88,12 +94,18 @@ class Transactions:
         """Let the connection go; the next transaction makes a new one."""
         if self._connection is not None:
             with contextlib.suppress(SQLAlchemyError):
+                if not self._database.is_sqlite:
+                    self._connection.invalidate()  # for nobody else: it may be broken, and finds rows by index alone
                 self._connection.close()
         self._connection = None
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            self._connection = self._database.engine.connect().execution_options(writes=True)
+            connection = self._database.engine.connect().execution_options(writes=True)
+            if not self._database.is_sqlite:
+                connection.exec_driver_sql(BY_INDEX)
+                connection.commit()
+            self._connection = connection
         return self._connection
 
     def _next_wait(self) -> float | None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Nudge:
-    """Wakes the thread: something was returned to it, or its pulse has begun to matter."""
+    """Wakes the thread: something is to be done first, was returned to it, or its pulse has begun to matter."""
 
 
 _Item = Submission | _Work | _Nudge | None
@@ -63,6 +64,7 @@ class Writer:
         self._database = database
         self._pulse = pulse
         self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._first: deque[_Work] = deque()  # done before what is queued
         self._queued, self._pending, self._is_closed, self._counting = 0, 0, False, threading.Lock()
         self._turn = threading.Lock()  # whoever writes has it: the thread, or a loop in the fast lane
         self._fast_lane = FastLane(database)
@@ -123,6 +125,14 @@ class Writer:
         """
         return await asyncio.wrap_future(self._do(work))
 
+    async def do_first(self, work: Callable[[Connection], Result]) -> Result:
+        """Do the same before all that is queued: what it looks at has been committed by somebody.
+
+        Raises:
+            StoreError: the database refused.
+        """
+        return await asyncio.wrap_future(self._do(work, first=True))
+
     def do_now(self, work: Callable[[Connection], Result]) -> Result:
         """Do the same from a thread that may wait."""
         return self._do(work).result()
@@ -144,9 +154,9 @@ class Writer:
         for lost in self._lost.values():
             raise lost
 
-    def _do(self, work: Callable[[Connection], Result]) -> "Future[Result]":
+    def _do(self, work: Callable[[Connection], Result], *, first: bool = False) -> "Future[Result]":
         done: Future[Result] = Future()
-        self._enqueue(_Work(work, done))
+        self._enqueue(_Work(work, done), first=first)
         return done
 
     def _wait_for_room(self, loop: asyncio.AbstractEventLoop) -> "asyncio.Future[None] | None":
@@ -202,13 +212,16 @@ class Writer:
         finally:
             self._turn.release()
 
-    def _enqueue(self, item: _Item) -> None:
+    def _enqueue(self, item: _Item, *, first: bool = False) -> None:
         with self._counting:
             if self._is_closed and item is not None:
                 raise StoreError("the ledger is closed: nothing more is written")
             self._is_closed = item is None
             self._pending += item is not None
             self._queued += item.size if isinstance(item, Submission) else 0
+            if first and isinstance(item, _Work):
+                self._first.append(item)
+                item = _Nudge()
             self._queue.put(item)
 
     def _run(self) -> None:
@@ -218,6 +231,8 @@ class Writer:
             if item is None:
                 break
             with self._turn:
+                while self._first:
+                    self._perform(self._first.popleft())
                 batch, self._returned = self._returned, []
                 if isinstance(item, Submission):
                     batch += self._gather(item, ahead)

@@ -62,6 +62,16 @@ async def test_places_that_are_spared_go_to_lanes_that_have_none_and_one_to_each
     assert await claimed(app, 3, **flood) == []
 
 
+async def test_a_lane_beside_others_gives_few_at_once_so_that_theirs_need_not_wait_for_all_to_begin(app):
+    flood = await enqueue(app, 20, lane="flood")
+    assert len(await claimed(app, 20)) == 20
+    await enqueue(app, 20, lane="flood")
+    await enqueue(app, 1, lane="small")
+    again = [await claimed(app, 20) for _ in range(4)]
+    assert [len(taken) for taken in again] == [7, 6, 6, 2]
+    assert not set(flood) & {run_id for taken in again for run_id in taken}
+
+
 async def test_a_lane_without_others_has_every_place(app):
     await enqueue(app, 20, lane="flood")
     assert len(await claimed(app, 8, spare=2)) == 8

@@ -1,16 +1,19 @@
 """The writer: bounded waiting for a locked database, and a connection that comes back."""
 
+import asyncio
 import sqlite3
+import threading
 import uuid
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from engine.errors import StoreError
 from engine.records import RunRecord, RunStatus
 from engine.store.database import Database
 from engine.store.ledger import SqlLedger
+from engine.store.writer import Writer
 
 
 def run(number: int) -> RunRecord:
@@ -53,3 +56,24 @@ async def test_what_nobody_waited_for_is_told_at_the_close(tmp_path):
     ledger.submit([run(1)])
     with pytest.raises(StoreError):
         await ledger.close()
+
+
+async def test_what_is_to_be_done_first_overtakes_what_is_queued(tmp_path):
+    database = Database.open(f"sqlite:///{tmp_path}/runs.db", migrate=True)
+    writer, done, has_begun, may_go_on = Writer(database), list[str](), threading.Event(), threading.Event()
+
+    def hold_up(_connection: Connection) -> None:
+        has_begun.set()
+        may_go_on.wait()
+
+    held = asyncio.create_task(writer.do(hold_up))
+    await asyncio.to_thread(has_begun.wait)
+    queued = asyncio.create_task(writer.do(lambda _: done.append("queued before")))
+    await asyncio.sleep(0)
+    first = asyncio.create_task(writer.do_first(lambda _: done.append("first")))
+    await asyncio.sleep(0)
+    may_go_on.set()
+    await asyncio.gather(held, queued, first)
+    assert done == ["first", "queued before"]
+    writer.close()
+    database.close()
