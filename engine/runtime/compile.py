@@ -24,6 +24,7 @@ from engine.runtime.in_way import has_ended, visit_in_way
 from engine.runtime.run import Scope
 from engine.runtime.steps import Touched, begin
 from engine.runtime.tokens import COUNTS, Counts, Place, add_counts, ended, started
+from engine.runtime.unheard import spare_callbacks
 from engine.runtime.visit import visit
 
 _WAITS = "waits:"  # counts the nodes that wait for a person
@@ -72,8 +73,9 @@ def compile_workflow(workflow: Workflow, checkpointer: Any = None) -> CompiledWo
     else:
         builder.add_node(START, _start_function(workflow), destinations=first.targets)
         builder.add_edge(GRAPH_START, START)
-    most = sum(visits(workflow).values())
-    return CompiledWorkflow(workflow, builder.compile(checkpointer=checkpointer), max_steps=2 * most + 10)
+    graph = builder.compile(checkpointer=checkpointer)
+    spare_callbacks(graph)
+    return CompiledWorkflow(workflow, graph, max_steps=2 * sum(visits(workflow).values()) + 10)
 
 
 def _schema(workflow: Workflow) -> Any:

@@ -6,10 +6,11 @@ which then takes all of it along; what nothing follows is flushed at the next tu
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from functools import partial
 from inspect import signature
-from random import getrandbits
+from random import Random
 from typing import Any, NamedTuple, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -38,6 +39,9 @@ _SECRETS = frozenset({"key", "apikey", "token", "secret", "password", "authoriza
 Rows = list[Row]  # inside the class `list` is a method, by LangGraph's choice
 TASKS = "__pregel_tasks"  # LangGraph's name for what was sent to nodes
 _RANDOM_BITS = 24  # versions of a fork differ from those of what it was forked from
+_CHANCE = Random()  # noqa: S311 - guards nothing; apart from what programs seed
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_CHANCE.seed)
 
 
 class _Step(NamedTuple):
@@ -207,7 +211,7 @@ class Checkpoints(BaseCheckpointSaver[int]):
 
     def get_next_version(self, current: int | None, channel: None) -> int:
         """Count up in the high bits; the low ones are random, so that no two forks share a version."""
-        return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | getrandbits(_RANDOM_BITS)
+        return ((current or 0) >> _RANDOM_BITS) + 1 << _RANDOM_BITS | _CHANCE.getrandbits(_RANDOM_BITS)
 
     async def _put_of_run(self, outbox: Outbox, step: _Step) -> None:
         """Store a checkpoint with the steps that led to it; what their tasks wrote is in it and need not be stored.

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, ExceptionContext, QueuePool, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
@@ -169,6 +169,9 @@ _HINTS = {  # what the drivers say, and what helps
     "does not exist": "create it, or mend the name",
 }
 
+GONE = frozenset({"57P01", "57P02", "57P03"})
+"""How PostgreSQL says that it ends a session or is not up: it was stopped, has crashed, starts."""
+
 
 def lock_timeout_ms() -> int:
     """Say how long PostgreSQL waits until another session lets go of its lock."""
@@ -221,6 +224,11 @@ def _postgresql(url: URL) -> Engine:
             raise
         connection.autocommit = False
         connection.adapters.register_dumper(int, Int8Dumper)  # of one type at any size: one statement for the server
+
+    @event.listens_for(engine, "handle_error")
+    def see_what_is_gone(context: ExceptionContext) -> None:  # pyright: ignore[reportUnusedFunction]
+        if getattr(context.original_exception, "sqlstate", None) in GONE:
+            context.is_disconnect = True  # also where the socket stands for a moment after the server's last word
 
     return engine
 

@@ -10,14 +10,14 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from engine.crash_points import reach
-from engine.store.database import Database
+from engine.store.database import GONE, Database
 
 Result = TypeVar("Result")
 
 _LOCKED_WAITS = (0.05, 0.2, 1.0)  # seconds between attempts at a locked file, after SQLite's own waiting
 _LOST_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # the same for a server that has gone; it may restart
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "53300"})  # serialization, deadlock, lock, too many connections
+_TRY_AGAIN = GONE | {"40001", "40P01", "55P03", "53300"}  # serialization, deadlock, lock, too many connections
 
 BY_INDEX = "SET enable_seqscan = off"
 """Has PostgreSQL find rows by index, also by plans that it made when the tables were small or not looked at yet."""

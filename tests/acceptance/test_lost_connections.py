@@ -54,6 +54,32 @@ async def test_connections_that_are_killed_at_any_moment_of_a_run_cost_nothing(p
     admin.close()
 
 
+async def test_connections_that_are_killed_again_and_again_while_many_run_cost_nothing(postgres_url, caplog, quick):
+    name, reached, killed = f"killed_{secrets.token_hex(4)}", 0, 0
+    kill = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name")
+    admin = Database.open(ready(postgres_url))
+
+    def reach(*_: Any) -> None:
+        nonlocal reached, killed
+        reached += 1
+        if reached % 6 == 1:
+            with admin.engine.connect() as connection:
+                killed += connection.execute(kill, {"name": name}).scalar() or 0
+
+    model = ScriptedModel(script=["bad"])
+    async with app_for(guarded(), database=f"{postgres_url}&application_name={name}", large=model) as app:
+        stop = crash_points.listen(reach)
+        try:
+            runs = [app.run("ask", QUESTION, run_id=run_id(number)) for number in range(12)]
+            assert [str(run.status) for run in await asyncio.gather(*runs)] == ["succeeded"] * 12
+        finally:
+            stop()
+        await see_that_all_is_there_once(app, model, 12)
+    assert killed >= 3
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+    admin.close()
+
+
 FULL = "DO $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"
 
 
