@@ -201,7 +201,8 @@ async def measure_all(data: Path) -> AsyncIterator[Measured]:
     summaries, claims, replies = (
         [row for row in answers if row["source"] == source] for source in ("summedits", "wice", "halueval-qa")
     )
-    yield await _measured(Grounding(), "summaries (SummEdits)", summaries, asked=Asked(0.35, 0.04))
+    by_domain: list[Row] = [{**row, "domain": row["category"].partition(":")[0]} for row in summaries]
+    yield await _measured(Grounding(), "summaries (SummEdits)", by_domain, asked=Asked(0.35, 0.04), by="domain")
     yield await _measured(Grounding(), "claims of articles (WiCE)", claims)
     asked = Grounding(sources=["passages", "question"], least_covered=0.75)
     yield await _measured(asked, "answers (HaluEval)", replies, asked=Asked(0.45, 0.005))

@@ -1,16 +1,15 @@
 """Find clauses that deny what their source says, or say its opposite, about much the same words."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import islice
 from typing import cast
 
-import re2
-
 from guardrails.opposites import PAIRS
 from guardrails.words import COMMON, SENTENCE, plain_words, stem
 
-_CLAUSE = re2.compile(r"[,;]| and | but | while | although ")
+_CLAUSE = re.compile(r"[,;]| and | but | while | although ")
 _NOT = ("not", "no", "never", "none", "nobody", "nothing", "without", "neither", "nor", "cannot", "t")
 _DENIALS = frozenset({*_NOT, "unable", "hardly", "fail", "failed", "fails", "refuse", "refused", "refuses"})
 _PREFIXES = ("un", "in", "im", "ir", "il", "dis", "non", "mis")

@@ -1,5 +1,6 @@
 """Grounding: numbers and names of an answer stand in its sources, and no clause denies or turns round what they say."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,8 +16,9 @@ from guardrails.contradictions import Sentences
 from guardrails.patterns import encodable
 from guardrails.words import COMMON, SENTENCE, plain_words, stem
 
-_FIGURE = re2.compile(r"\d+(?:[.,]\d+)*")
-_WORD = re2.compile(r"[\pL\pN]+(?:[.,'’][\pL\pN]+)*")  # noqa: RUF001
+_FIGURE = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
+_DIGIT = re.compile(r"[0-9]")
+_WORD = re.compile(r"[^\W_]+(?:[.,'’][^\W_]+)*")  # noqa: RUF001
 _STANDALONE = re2.compile(r"(?:^|[^\pL\pN.,-]|[^\pL\pN]-|\pN[-–])(\d+(?:[.,]\d+)*)(?:\b|[kmb]n?\b)")  # noqa: RUF001
 _CAPITALS = re2.compile(r"\p{Lu}{3,}")
 _SPAN = re2.compile(r"\b((?:1[5-9]|20)\d\d)[-–/](\d\d)\b")  # noqa: RUF001
@@ -148,8 +150,10 @@ class Known:
 
 def _numbers(sentence: str, words: list[str]) -> set[str]:
     """Give the numbers of a sentence, said in digits or in words; one that is part of a name is none."""
-    digits = {_figure(text) for text in cast("list[str]", _STANDALONE.findall(_SPAN.sub(r"\1", sentence)))}
-    digits |= _ends_of_spans(sentence)
+    digits: set[str] = set()
+    if _DIGIT.search(sentence):
+        digits = {_figure(text) for text in cast("list[str]", _STANDALONE.findall(_SPAN.sub(r"\1", sentence)))}
+        digits |= _ends_of_spans(sentence)
     return digits | {str(number) for number in _said([word.casefold() for word in words], whole=True) if number > 2}
 
 

@@ -88,6 +88,20 @@ def test_it_survives_json():
     assert guard.reads == ("text", "passages")
 
 
-async def test_an_answer_of_more_quotations_than_are_checked_is_turned_down():
-    quotes = " ".join(f'"it says this {number} times"' for number in range(101))
-    assert "it has 101 quotations, and 100 at the most are checked" in (await verdict_on(f"{quotes} [1]")).reason
+async def test_an_answer_of_so_many_quotations_that_they_cannot_be_looked_for_is_turned_down():
+    quotes = " ".join(f'"it says this {number} times"' for number in range(1_100))
+    long = [{"id": "1", "text": "nothing of it, " * 40_000}]
+    turned_down = await Citations().check(
+        GuardItem(stage=Stage.CHECK, value={"answer": f"{quotes} [1]", "passages": long})
+    )
+    assert "its 1100 quotations are too many to look for in 600," in turned_down[0][1].reason
+
+
+async def test_hundreds_of_quotations_are_looked_for_one_by_one():
+    said = [f"it says this {number} times" for number in range(300)]
+    text = {"id": "1", "text": ". ".join(said)}
+    answer = " ".join(f'"{one}"' for one in [*said, "it never says that once"])
+    ((_, verdict),) = await Citations().check(
+        GuardItem(stage=Stage.CHECK, value={"answer": f"{answer} [1]", "passages": [text]})
+    )
+    assert verdict.reason == "the quotation “it never says that once” is not in a cited source"

@@ -160,6 +160,26 @@ async def test_ten_million_characters_are_read(guard):
     assert bool(verdicts) is (guard.name in {"max-length", "exfiltration"})
 
 
+@pytest.mark.parametrize(
+    ("guard", "stage", "says"),
+    [
+        (Citations(), Stage.MODEL_OUTPUT, Action.REASK),
+        (Citations(require=False), Stage.MODEL_OUTPUT, None),
+        (JsonSchema(document={}), Stage.MODEL_OUTPUT, Action.REASK),
+        (ToolPolicy(tools=["send"]), Stage.TOOL_ARGUMENTS, None),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+async def test_ten_million_characters_of_one_kind_are_read_beside_their_sources(guard, stage, says):
+    verdicts = await guard.check(item("\ud800x“[ " * 2_000_000, stage))
+    assert [verdict.action for _, verdict in verdicts] == ([says] if says else [])
+
+
+@pytest.mark.parametrize("guard", [Grounding(), Provenance()], ids=lambda guard: guard.name)
+async def test_a_million_characters_are_held_against_as_many(guard):
+    assert await guard.check(item("The quick brown fox jumps over it. " * 30_000, Stage.TOOL_ARGUMENTS)) == []
+
+
 @pytest.mark.parametrize("guard", [Pii(), Secrets(action="redact")], ids=lambda guard: guard.name)
 async def test_of_thousands_of_findings_in_one_text_none_is_left(guard):
     left = await left_of(guard, f"Mail ann@example.org, key {KEY}, card 4111 1111 1111 1111.\n" * 3_000)
