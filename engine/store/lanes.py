@@ -19,7 +19,7 @@ _entries, _lanes, _queues, _limits = tables.queue_entries, tables.lanes, tables.
 Lane = tuple[str, str]
 """Its queue and its name."""
 
-_BURST = 6
+_BURST = 4
 """Runs that a lane gives at once where there are others: a run of theirs would wait until all of these have begun."""
 
 
