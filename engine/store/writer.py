@@ -68,7 +68,7 @@ class Writer:
         self._queued, self._pending, self._is_closed, self._counting = 0, 0, False, threading.Lock()
         self._turn = threading.Lock()  # whoever writes has it: the thread, or a loop in the fast lane
         self._fast_lane = FastLane(database)
-        self._fast: asyncio.Task[None] | None = None
+        self._fast: asyncio.Future[None] | None = None
         self._returned: list[Submission] = []
         self._last_size = 1  # submissions in the batch before
         self._room: list[asyncio.Future[None]] = []
@@ -108,7 +108,8 @@ class Writer:
         if one is None:
             self._enqueue(submission)
         else:
-            self._fast = loop.create_task(self._write_fast(one, submission))
+            self._fast = done
+            await self._write_fast(one, submission)  # in this task: another would take turns of the loop
         await done
 
     def commit_now(self, rows: Iterable[Writable] = ()) -> None:
@@ -140,7 +141,7 @@ class Writer:
     async def leave(self) -> None:
         """Have the loop give up what is its own; the last thing before the end, from the loop that used it."""
         if self._fast is not None and not self._fast.done():
-            await asyncio.gather(self._fast, return_exceptions=True)
+            await asyncio.wait([self._fast])
         await self._fast_lane.close()
 
     def close(self) -> None:
@@ -200,7 +201,8 @@ class Writer:
                 self._queued += submission.size
             self._returned.append(submission)  # the thread writes it before all else
             self._queue.put(_Nudge())
-            if not isinstance(error, Exception):
+            if not isinstance(error, Exception):  # whoever waited was cancelled; what they said is written all the same
+                submission.done.cancel()
                 raise
         else:
             self._batches.committed([submission])

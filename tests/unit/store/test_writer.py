@@ -50,6 +50,27 @@ async def test_a_connection_that_was_cut_is_made_anew_and_nothing_is_lost(postgr
     await ledger.close()
 
 
+async def test_what_a_cancelled_task_had_begun_to_write_is_written(postgres_url):
+    name = f"cancelled_{uuid.uuid4().hex[:8]}"
+    ledger = SqlLedger(Database.open(f"{postgres_url}&application_name={name}", migrate=True))
+    for number in range(3):  # by the second the loop has a connection of its own
+        await ledger.commit([run(number)])
+    waits = text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND wait_event_type = 'Lock'")
+    other = Database.open(postgres_url)
+    with other.engine.connect() as locking, other.engine.connect() as looking:
+        locking.execute(text("LOCK TABLE runs IN EXCLUSIVE MODE"))
+        writing = asyncio.create_task(ledger.commit([run(3)]))
+        while not looking.execute(waits, {"name": name}).scalar():
+            looking.rollback()
+            await asyncio.sleep(0)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    other.close()
+    assert {found.run_id for found in await ledger.runs()} == {run(number).run_id for number in range(4)}
+    await ledger.close()
+
+
 async def test_what_nobody_waited_for_is_told_at_the_close(tmp_path):
     ledger = SqlLedger(Database.open(f"sqlite:///{tmp_path}/runs.db"))
     await ledger.commit([run(1)])
