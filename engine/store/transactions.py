@@ -18,6 +18,7 @@ _LOCKED_WAITS = (0.05, 0.2, 1.0)  # seconds between attempts at a locked file, a
 _LOST_WAITS = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0)  # the same for a server that has gone; it may restart
 _LOCKED = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _TRY_AGAIN = GONE | {"40001", "40P01", "55P03", "53300"}  # serialization, deadlock, lock, too many connections
+_NUMBER = text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)")
 
 BY_INDEX = "SET enable_seqscan = off"
 """Has PostgreSQL find rows by index, also by plans that it made when the tables were small or not looked at yet."""
@@ -56,11 +57,11 @@ class Transactions:
             SQLAlchemyError: the database refused, or was away for too long.
         """
         asks = not (repeatable or self._database.is_sqlite)
-        done: tuple[Result, str] | None = None  # what was done, in the transaction of which number
+        done: tuple[Result, str | None] | None = None  # what was done, and its number; None if it has written nothing
         while True:
             try:
                 connection = self._connected()
-                if done is not None and _has_committed(connection, done[1]):
+                if done is not None and (done[1] is None or _has_committed(connection, done[1])):
                     self._waits = None
                     return done[0]
                 done = None
@@ -71,10 +72,7 @@ class Transactions:
                 with connection.begin() as transaction:
                     result = work(connection)
                     if asks:
-                        done = (
-                            result,
-                            str(connection.scalar(text("SELECT CAST(pg_current_xact_id_if_assigned() AS text)"))),
-                        )
+                        done = result, connection.scalar(_NUMBER)
                     reach("before commit")
                     transaction.commit()
                 self._waits = None
@@ -101,11 +99,10 @@ class Transactions:
 
     def _connected(self) -> Connection:
         if self._connection is None:
-            connection = self._database.engine.connect().execution_options(writes=True)
+            self._connection = self._database.engine.connect().execution_options(writes=True)
             if not self._database.is_sqlite:
-                connection.exec_driver_sql(BY_INDEX)
-                connection.commit()
-            self._connection = connection
+                self._connection.exec_driver_sql(BY_INDEX)
+                self._connection.commit()
         return self._connection
 
     def _next_wait(self) -> float | None:

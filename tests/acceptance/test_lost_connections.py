@@ -208,3 +208,12 @@ async def test_a_commit_whose_answer_was_lost_is_neither_lost_nor_made_twice(pos
         )
         assert sorted(row.run_id for row in outcomes) == [run_id(number) for number in range(10)]
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
+
+
+async def test_a_claim_of_nothing_whose_answer_was_lost_is_made_again(postgres_url, caplog, quick):
+    proxy = Proxy(ready(postgres_url))
+    async with app_for(guarded(), database=proxy.url) as app:
+        assert [await app.claim(1) for _ in range(12)] == [[]] * 12
+    proxy.close()
+    assert min(proxy.cut_before, proxy.cut_after) > 0
+    assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
