@@ -24,60 +24,61 @@ from tests.flows import QUESTION, app_for, run_id
 from tests.outages import guarded, see_that_all_is_there_once
 
 
+class Killing:
+    """Kills the connections of an app at every nth point that it reaches, or every nth time at one moment.
+
+    Attributes:
+        url: what the app connects with.
+        killed: how many sessions were ended.
+    """
+
+    def __init__(self, postgres_url: str, *, every: int, moment: str | None = None) -> None:
+        self._name = f"killed_{secrets.token_hex(4)}"
+        self.url, self.killed = f"{postgres_url}&application_name={self._name}", 0
+        self._admin, self._every, self._moment, self._reached = Database.open(ready(postgres_url)), every, moment, 0
+
+    def __enter__(self) -> "Killing":
+        self._stop = crash_points.listen(self._reach)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop()
+        self._admin.close()
+
+    def _reach(self, point: str, *_: Any) -> None:
+        if self._moment not in (None, point):
+            return
+        self._reached += 1
+        if self._reached % self._every == 1:
+            waits = ", 1000" if self._moment else ""
+            kill = (
+                f"SELECT count(pg_terminate_backend(pid{waits})) FROM pg_stat_activity WHERE application_name = :name"
+            )
+            with self._admin.engine.connect() as connection:
+                self.killed += connection.execute(text(kill), {"name": self._name}).scalar() or 0
+
+
 @pytest.mark.parametrize("moment", crash_points.POINTS)
 async def test_connections_that_are_killed_at_any_moment_of_a_run_cost_nothing(postgres_url, moment, caplog, quick):
-    name = f"killed_{secrets.token_hex(4)}"
-    kill = text("SELECT count(pg_terminate_backend(pid, 1000)) FROM pg_stat_activity WHERE application_name = :name")
-    admin = Database.open(ready(postgres_url))
-    reached, killed = 0, 0
-
-    def reach(point: str, *_: Any) -> None:
-        nonlocal reached, killed
-        if point != moment:
-            return
-        reached += 1
-        if reached % 3 == 1:
-            with admin.engine.connect() as connection:
-                killed += connection.execute(kill, {"name": name}).scalar() or 0
-
-    model = ScriptedModel(script=["bad"])
-    async with app_for(guarded(), database=f"{postgres_url}&application_name={name}", large=model) as app:
-        stop = crash_points.listen(reach)
-        try:
+    killing, model = Killing(postgres_url, every=3, moment=moment), ScriptedModel(script=["bad"])
+    async with app_for(guarded(), database=killing.url, large=model) as app:
+        with killing:
             for number in range(3):
                 assert (await app.run("ask", QUESTION, run_id=run_id(number))).status == "succeeded"
-        finally:
-            stop()
         await see_that_all_is_there_once(app, model, 3)
-    assert killed >= 2
+    assert killing.killed >= 2
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
-    admin.close()
 
 
 async def test_connections_that_are_killed_again_and_again_while_many_run_cost_nothing(postgres_url, caplog, quick):
-    name, reached, killed = f"killed_{secrets.token_hex(4)}", 0, 0
-    kill = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = :name")
-    admin = Database.open(ready(postgres_url))
-
-    def reach(*_: Any) -> None:
-        nonlocal reached, killed
-        reached += 1
-        if reached % 6 == 1:
-            with admin.engine.connect() as connection:
-                killed += connection.execute(kill, {"name": name}).scalar() or 0
-
-    model = ScriptedModel(script=["bad"])
-    async with app_for(guarded(), database=f"{postgres_url}&application_name={name}", large=model) as app:
-        stop = crash_points.listen(reach)
-        try:
+    killing, model = Killing(postgres_url, every=6), ScriptedModel(script=["bad"])
+    async with app_for(guarded(), database=killing.url, large=model) as app:
+        with killing:
             runs = [app.run("ask", QUESTION, run_id=run_id(number)) for number in range(12)]
             assert [str(run.status) for run in await asyncio.gather(*runs)] == ["succeeded"] * 12
-        finally:
-            stop()
         await see_that_all_is_there_once(app, model, 12)
-    assert killed >= 3
+    assert killing.killed >= 3
     assert [one for one in caplog.records if one.levelno >= logging.ERROR] == []
-    admin.close()
 
 
 FULL = "DO $$ BEGIN RAISE 'could not extend file: No space left on device' USING ERRCODE = 'disk_full'; END $$"
