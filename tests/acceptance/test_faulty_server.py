@@ -23,7 +23,8 @@ async def test_every_run_is_answered_or_failed_with_its_cause_and_the_levers_say
     assert set(ends["well"]) <= {"answered", "failed: BreakerOpen"}
     levers = found["faults"]["answered by"]
     assert {"the first attempt", "a retry"} <= set(levers)
-    assert set(found["down"]["answered by"]) == {"the other model, after retries", "the other model, at once"}
+    others = {"the other model, at once", "the other model, after retries"}  # the latter if the breaker was closed
+    assert {"the other model, at once"} <= set(found["down"]["answered by"]) <= others
     assert all(found[part]["overspent"] == 0 for part in PARTS)
 
 

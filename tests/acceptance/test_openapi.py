@@ -74,6 +74,8 @@ def operations(server: Server) -> dict[str, Any]:
     return {operation.ok().label: operation.ok() for operation in schema.get_all_operations()}
 
 
+# LangGraph draws ids of checkpoints from the global `random`, in the thread of the server.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisDeprecationWarning")
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=str)
 def test_every_address_answers_as_the_document_says(server: Server, mode: GenerationMode):
     found = operations(server)
